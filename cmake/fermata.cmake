@@ -1,0 +1,116 @@
+# What every folder of fermata is built with: one call a module, a program or a test.
+include_guard()
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+find_program(FERMATA_CCACHE ccache)
+if(FERMATA_CCACHE AND PROJECT_IS_TOP_LEVEL)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${FERMATA_CCACHE})
+endif()
+
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ${PROJECT_IS_TOP_LEVEL})
+if(PROJECT_IS_TOP_LEVEL)
+  set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+endif()
+
+# Every library that fermata stands on, found once. All are Debian packages: tools/packages.
+macro(fermata_find_dependencies)
+  find_package(PkgConfig REQUIRED)
+  find_package(Threads REQUIRED)
+  find_package(fmt 9 REQUIRED)
+  find_package(ZLIB REQUIRED)
+  find_package(LibArchive 3.6 REQUIRED)
+  find_package(OpenSSL 3 REQUIRED COMPONENTS Crypto)
+  find_package(Boost 1.74 REQUIRED)
+  find_package(CLI11 2.1 REQUIRED)
+  find_package(nlohmann_json 3.11 REQUIRED)
+  pkg_check_modules(libuv REQUIRED IMPORTED_TARGET libuv>=1.44)
+  pkg_check_modules(libgit2 REQUIRED IMPORTED_TARGET libgit2>=1.5)
+  if(FERMATA_DEVELOPER)
+    find_package(Catch2 2.13 REQUIRED)
+    include(Catch)
+  endif()
+endmacro()
+
+# Language level, warnings and sanitizer-friendly flags of one target.
+function(fermata_compile target)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(${target} PUBLIC -fcoroutines)
+  endif()
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
+                                           -Woverloaded-virtual -Wunused-result)
+  if(FERMATA_WERROR)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+endfunction()
+
+# fermata_add_module(git_mem FOLDER git-mem PUBLIC fermata::promise PRIVATE PkgConfig::libgit2)
+# builds libfermata-git-mem from src/*.cpp and exports it as fermata::git_mem with a pkg-config file.
+function(fermata_add_module name)
+  cmake_parse_arguments(arg "" "FOLDER;DESCRIPTION" "PUBLIC;PRIVATE;PC_REQUIRES;PC_PRIVATE" ${ARGN})
+  string(REPLACE "_" "-" dashed ${name})
+  set(target fermata-${dashed})
+  file(GLOB sources CONFIGURE_DEPENDS src/*.cpp)
+  file(GLOB_RECURSE headers CONFIGURE_DEPENDS include/*.hpp)
+  add_library(${target} STATIC ${sources})
+  add_library(fermata::${name} ALIAS ${target})
+  fermata_compile(${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name}
+                        VERIFY_INTERFACE_HEADER_SETS ${FERMATA_DEVELOPER}
+                        POSITION_INDEPENDENT_CODE ON)
+  target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS include FILES ${headers})
+  target_include_directories(${target} PRIVATE src)
+  target_link_libraries(${target} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
+  install(TARGETS ${target} EXPORT fermata-targets FILE_SET HEADERS
+          ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  set(PC_NAME ${target})
+  set(PC_DESCRIPTION ${arg_DESCRIPTION})
+  list(JOIN arg_PC_REQUIRES ", " PC_REQUIRES)
+  list(JOIN arg_PC_PRIVATE ", " PC_PRIVATE)
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/module.pc.in ${target}.pc @ONLY)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${target}.pc
+          DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endfunction()
+
+# fermata_add_program(fermata-mirror SOURCES programs/x.cpp LIBRARIES fermata::mirror)
+function(fermata_add_program name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LIBRARIES" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  fermata_compile(${name})
+  target_link_libraries(${name} PRIVATE ${arg_LIBRARIES})
+  target_compile_definitions(${name} PRIVATE FERMATA_VERSION="${PROJECT_VERSION}")
+  install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endfunction()
+
+# fermata_add_test(loop LIBRARIES fermata::loop) builds tests/<name>/*.cpp into one executable whose
+# every test case is a ctest. A test that needs absent data prints "skipped: <what>".
+function(fermata_add_test name)
+  cmake_parse_arguments(arg "NO_DISCOVERY" "" "LIBRARIES;LABELS;PROPERTIES" ${ARGN})
+  string(REPLACE "-" "_" base ${name})
+  set(target ${base}_tests)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(${target} ${sources})
+  fermata_compile(${target})
+  target_link_libraries(${target} PRIVATE ${arg_LIBRARIES} fermata-test-support Catch2::Catch2WithMain)
+  target_precompile_headers(${target} PRIVATE <catch2/catch.hpp> <string> <vector>)
+  if(NOT arg_NO_DISCOVERY)
+    catch_discover_tests(${target} TEST_PREFIX "${name}: " PROPERTIES TIMEOUT 300
+                         SKIP_REGULAR_EXPRESSION "skipped: " LABELS "${arg_LABELS}" ${arg_PROPERTIES})
+  endif()
+endfunction()
+
+# The package: find_package(fermata COMPONENTS promise), and one .pc file a module.
+function(fermata_install_package)
+  set(dir ${CMAKE_INSTALL_LIBDIR}/cmake/fermata)
+  install(EXPORT fermata-targets NAMESPACE fermata:: DESTINATION ${dir})
+  configure_package_config_file(cmake/fermata-config.cmake.in fermata-config.cmake
+                                INSTALL_DESTINATION ${dir})
+  write_basic_package_version_file(fermata-config-version.cmake COMPATIBILITY SameMinorVersion)
+  install(FILES ${PROJECT_BINARY_DIR}/fermata-config.cmake
+                ${PROJECT_BINARY_DIR}/fermata-config-version.cmake DESTINATION ${dir})
+endfunction()
