@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+/// What rides in every waiter and frame: policy, latency class and name of the task.
+///
+/// Shape:  immutable and shared; a change makes a new one that is inherited by what runs inside.
+/// Thread: loop (the count is not atomic).
+#pragma once
+
+#include <fermata/loop/budget.hpp>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+namespace fermata {
+
+/// Which of the two ready queues a task waits in.
+enum class latency_class : std::uint8_t {
+  prompt,  ///< somebody outside waits for an answer: goes first
+  bulk     ///< everything else; after `ageing_turns` turns it goes first once
+};
+
+class context {
+public:
+  context(event_loop& loop, policy p, latency_class c, std::string name)
+      : loop_(loop), name_(std::move(name)), policy_(p), class_(c) {}
+  context(const context&) = delete;
+  context& operator=(const context&) = delete;
+
+  [[nodiscard]] event_loop& loop() const noexcept { return loop_; }
+  [[nodiscard]] const policy& when() const noexcept { return policy_; }
+  [[nodiscard]] latency_class latency() const noexcept { return class_; }
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+
+private:
+  friend class context_ptr;
+  event_loop& loop_;
+  std::string name_;
+  std::uint32_t count_ = 0;
+  policy policy_;
+  latency_class class_;
+};
+
+/// A counted reference to a context.
+class context_ptr {
+public:
+  context_ptr() noexcept = default;
+  explicit context_ptr(context* c) noexcept : held_(c) {
+    if (held_ != nullptr) ++held_->count_;
+  }
+  context_ptr(const context_ptr& other) noexcept : context_ptr(other.held_) {}
+  context_ptr(context_ptr&& other) noexcept : held_(std::exchange(other.held_, nullptr)) {}
+  context_ptr& operator=(context_ptr other) noexcept {
+    std::swap(held_, other.held_);
+    return *this;
+  }
+  ~context_ptr() {
+    if (held_ != nullptr && --held_->count_ == 0) delete held_;
+  }
+  [[nodiscard]] context* get() const noexcept { return held_; }
+  [[nodiscard]] context* operator->() const noexcept { return held_; }
+  [[nodiscard]] explicit operator bool() const noexcept { return held_ != nullptr; }
+
+private:
+  context* held_ = nullptr;
+};
+
+}  // namespace fermata

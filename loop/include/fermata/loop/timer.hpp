@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+/// Timers: a heap of deadlines on the loop's time source.
+///
+/// Units:  nanoseconds; a timer is never early.
+/// Pauses: never; what is due runs from the ready queue, not inside the loop's poll.
+/// Thread: loop.
+/// Cost:   O(log n) to start and to cancel; no system call but when the loop goes to sleep.
+#pragma once
+
+#include <fermata/loop/ready_queue.hpp>
+#include <fermata/loop/time_source.hpp>
+#include <fermata/loop/unique_function.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace fermata {
+
+class timer_heap;
+
+/// A node that becomes ready at a deadline.
+class timer_node : public ready_node {
+public:
+  [[nodiscard]] bool is_waiting() const noexcept { return index_ != none; }
+
+protected:
+  timer_node() noexcept = default;
+  ~timer_node();
+
+private:
+  friend class timer_heap;
+  static constexpr std::size_t none = static_cast<std::size_t>(-1);
+  timer_heap* heap_ = nullptr;
+  std::size_t index_ = none;
+};
+
+/// The deadlines of one loop; equal ones fire in the order they were started.
+class timer_heap {
+public:
+  void start(timer_node& n, time_point deadline);
+  void cancel(timer_node& n) noexcept;
+  [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
+  [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+  /// The earliest deadline; time_point::max() where there is none.
+  [[nodiscard]] time_point earliest() const noexcept {
+    return entries_.empty() ? time_point::max() : entries_.front().deadline;
+  }
+  /// Takes the earliest node out if it is due, else nullptr.
+  timer_node* pop_due(time_point now) noexcept;
+
+private:
+  struct entry {
+    time_point deadline;
+    std::uint64_t order;
+    timer_node* node;
+  };
+  static bool before(const entry& a, const entry& b) noexcept {
+    return a.deadline != b.deadline ? a.deadline < b.deadline : a.order < b.order;
+  }
+  void place(std::size_t i, const entry& e) noexcept;
+  void sift_up(std::size_t i, entry e) noexcept;
+  void sift_down(std::size_t i, entry e) noexcept;
+  void remove(std::size_t i) noexcept;
+
+  std::vector<entry> entries_;
+  std::uint64_t started_ = 0;
+};
+
+inline timer_node::~timer_node() {
+  if (index_ != none) heap_->cancel(*this);
+}
+
+/// Calls `f` once after `delay`, unless it is destroyed before.
+/// Lifetime: the loop outlives the timer.
+class timer final : private timer_node {
+public:
+  timer(event_loop& loop, std::chrono::nanoseconds delay, unique_function<void()> f);
+
+private:
+  void run() noexcept override;
+  unique_function<void()> call_;
+};
+
+}  // namespace fermata
