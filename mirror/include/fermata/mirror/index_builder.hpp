@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+/// Makes `index.tar.gz` out of files, a step at a time.
+///
+/// A state machine without promises: whoever has the files drives it, on a loop or off it. The
+/// bytes are a pure function of the files: entries in path order, one fixed time, owner and group,
+/// no folder entries. It is one gzip member of blocks that were deflated each for itself and end
+/// with a full flush. Where blocks end depends on paths and sizes nearby and on nothing else: a
+/// changed file changes its own block, an added one at most moves the ends of its neighbours. So a
+/// later build can take over all other blocks as they are.
+///
+/// Shape:    `add`, then `feed` until all of the file's bytes are given, for each file in ascending
+///           order of path bytes; then `finish`. After each of these, `step` until it says
+///           `need_input` or `done`. `done` comes after `finish` only.
+/// Pauses:   never; a `step` takes 5 us, or 30 us for 4 KiB through deflate; at most 300 us.
+/// Thread:   any, one at a time.
+/// Throws:   `fermata::error` when libarchive, zlib or libcrypto fail; `contract_error` for calls
+/// out
+///           of order. Files that no client could unpack are no error: they are left out and noted.
+/// Cost:     15 ns a byte, 2 us a file; memory for the result, 200 KiB of zlib's, a piece of tar.
+/// Lifetime: bytes given to `feed` stay until `step` asks for more.
+#pragma once
+
+#include <fermata/mirror/segmented_bytes.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fermata::mirror {
+
+enum class build_state {
+  more,        ///< call `step` again
+  need_input,  ///< call `feed`, `add` or `finish`
+  done,        ///< call `take`
+};
+
+/// One independently deflated part of the index.
+struct index_block {
+  std::uint64_t tar_offset = 0;
+  std::uint64_t tar_bytes = 0;
+  std::uint64_t gzip_offset = 0;
+  std::uint64_t gzip_bytes = 0;
+  std::uint32_t crc = 0;  ///< CRC-32 of the block's tar bytes; they combine to the member's
+};
+
+struct index_result {
+  segmented_bytes bytes;
+  std::string etag;  ///< with its quotes: half of the SHA-256 of `bytes`
+  std::uint64_t files = 0;
+  std::uint64_t tar_bytes = 0;
+  std::uint64_t left_out = 0;      ///< files that were refused or skipped
+  std::vector<std::string> notes;  ///< the first `index_notes_max` remarks on paths
+  std::vector<index_block> blocks;
+};
+
+inline constexpr std::size_t index_notes_max = 100;
+
+struct index_settings {
+  /// Modification time of every entry, in seconds since 1970. A constant and not the commit's
+  /// time: else every commit would change every block.
+  std::int64_t entry_time = 946'684'800;  // 2000-01-01
+  int level = 6;
+};
+
+class index_builder {
+public:
+  explicit index_builder(index_settings settings = {});
+  ~index_builder();
+  index_builder(index_builder&&) noexcept;
+  index_builder& operator=(index_builder&&) noexcept;
+
+  /// Begins a file of `size_bytes`. False: the file is left out and noted, give it no bytes.
+  [[nodiscard]] bool add(std::string_view path, bool executable, std::uint64_t size_bytes);
+  /// The next bytes of the file begun last.
+  void feed(std::string_view bytes);
+  /// Notes a thing that cannot stand in the index (a symbolic link, a submodule).
+  void skip(std::string_view path, std::string_view why);
+  /// No more files come.
+  void finish();
+
+  build_state step();
+
+  [[nodiscard]] std::uint64_t files() const noexcept;
+  [[nodiscard]] std::uint64_t tar_bytes() const noexcept;
+  [[nodiscard]] std::uint64_t output_bytes() const noexcept;
+
+  /// The result, once, when `step` has said `done`.
+  [[nodiscard]] index_result take();
+
+private:
+  struct parts;
+  std::unique_ptr<parts> parts_;
+};
+
+/// Why a path cannot stand in a tarball that clients unpack; empty if it can.
+[[nodiscard]] std::string_view path_fault(std::string_view path);
+
+/// Whether the path fits a ustar header. The others need a pax header, on which `opam update` of
+/// opam 2.6.1 gives up when the repository changes.
+[[nodiscard]] bool fits_ustar(std::string_view path);
+
+}  // namespace fermata::mirror

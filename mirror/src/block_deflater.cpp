@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+// Raw deflate with a gzip frame of our own around it, because zlib's frame keeps its CRC to itself
+// and a later build must put together blocks that zlib has not seen.
+//
+// The stream is reset for each block: its bytes then depend on the block's input alone, not on what
+// zlib's tables still hold, which a full flush alone does not promise.
+
+#include "block_deflater.hpp"
+
+#include <fermata/loop/error.hpp>
+
+#include <openssl/evp.h>
+#include <zlib.h>
+
+#include <array>
+
+namespace fermata::mirror {
+namespace {
+
+// Deflate, no flags (opam 2.6 refuses FEXTRA and FHCRC), no time, no system.
+constexpr std::string_view gzip_header("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff", 10);
+// The last deflate block: final, fixed codes, empty. All blocks before it end with a flush.
+constexpr std::string_view last_deflate_block("\x03\x00", 2);
+
+[[noreturn]] void fail(std::string_view what, int code) {
+  throw error("cannot " + std::string(what) + " the index (zlib " + std::to_string(code) + ")");
+}
+
+std::array<char, 4> little_endian(std::uint32_t n) {
+  return {static_cast<char>(n), static_cast<char>(n >> 8), static_cast<char>(n >> 16),
+          static_cast<char>(n >> 24)};
+}
+
+}  // namespace
+
+void block_deflater::ends::operator()(z_stream_s* z) const noexcept {
+  deflateEnd(z);
+  delete z;
+}
+void block_deflater::ends::operator()(evp_md_ctx_st* c) const noexcept { EVP_MD_CTX_free(c); }
+
+block_deflater::block_deflater(int level) : digest_(EVP_MD_CTX_new()) {
+  auto fresh = std::make_unique<z_stream>();
+  // Memory level 7, not 8: a deflate block then has half the symbols, and its end, which cannot be
+  // cut, takes 0.25 ms instead of 0.4. The index grows by 0.1 %.
+  const int code = deflateInit2(fresh.get(), level, Z_DEFLATED, -15, 7, Z_DEFAULT_STRATEGY);
+  if (code != Z_OK) fail("start deflating", code);
+  stream_.reset(fresh.release());
+  if (digest_ == nullptr || EVP_DigestInit_ex(digest_.get(), EVP_sha256(), nullptr) != 1) {
+    throw error("cannot start hashing the index (libcrypto)");
+  }
+  put(gzip_header);
+}
+
+void block_deflater::write(std::string_view piece) {
+  if (piece.empty()) return;
+  if (block_.tar_bytes == 0) {
+    block_.tar_offset = input_bytes_;
+    block_.gzip_offset = out_.size();
+  }
+  const auto* bytes = reinterpret_cast<const Bytef*>(piece.data());
+  block_.crc = static_cast<std::uint32_t>(crc32_z(block_.crc, bytes, piece.size()));
+  block_.tar_bytes += piece.size();
+  input_bytes_ += piece.size();
+  run(piece, Z_NO_FLUSH);
+}
+
+void block_deflater::end_block() {
+  if (block_.tar_bytes == 0) return;
+  run({}, Z_FULL_FLUSH);
+  const int code = deflateReset(stream_.get());
+  if (code != Z_OK) fail("go on deflating", code);
+  block_.gzip_bytes = out_.size() - block_.gzip_offset;
+  crc_ = static_cast<std::uint32_t>(
+      crc32_combine(crc_, block_.crc, static_cast<z_off_t>(block_.tar_bytes)));
+  blocks_.push_back(block_);
+  block_ = {};
+}
+
+void block_deflater::finish() {
+  end_block();
+  put(last_deflate_block);
+  const auto crc = little_endian(crc_);
+  const auto length = little_endian(static_cast<std::uint32_t>(input_bytes_));
+  put({crc.data(), crc.size()});
+  put({length.data(), length.size()});
+}
+
+std::string block_deflater::etag() {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> hashed{};
+  if (EVP_DigestFinal_ex(digest_.get(), hashed.data(), nullptr) != 1) {
+    throw error("cannot hash the index (libcrypto)");
+  }
+  std::string text = "\"";
+  for (std::size_t i = 0; i < 16; ++i) {  // 128 bits name a version well enough
+    text += "0123456789abcdef"[hashed[i] >> 4];
+    text += "0123456789abcdef"[hashed[i] & 15];
+  }
+  return text + '"';
+}
+
+void block_deflater::run(std::string_view input, int flush) {
+  z_stream& z = *stream_;
+  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(input.data()));
+  z.avail_in = static_cast<uInt>(input.size());
+  bool room_was_left = false;
+  while (!room_was_left) {  // only then zlib has given out all that it will
+    const std::span<char> room = out_.spare();
+    z.next_out = reinterpret_cast<Bytef*>(room.data());
+    z.avail_out = static_cast<uInt>(room.size());
+    const int code = deflate(&z, flush);
+    if (code != Z_OK && code != Z_BUF_ERROR) fail("deflate", code);
+    const std::size_t made = room.size() - z.avail_out;
+    hash(room.data(), made);
+    out_.commit(made);
+    room_was_left = z.avail_out != 0;
+  }
+}
+
+void block_deflater::put(std::string_view bytes) {
+  hash(bytes.data(), bytes.size());
+  out_.append(bytes);
+}
+
+void block_deflater::hash(const char* bytes, std::size_t n) {
+  if (n != 0 && EVP_DigestUpdate(digest_.get(), bytes, n) != 1) {
+    throw error("cannot hash the index (libcrypto)");
+  }
+}
+
+}  // namespace fermata::mirror

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: MIT
+#include <fermata/loop/error.hpp>
+#include <fermata/mirror/index_builder.hpp>
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <catch2/catch.hpp>
+#include <zlib.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+using namespace fermata::mirror;
+
+namespace {
+
+using files = std::map<std::string, std::string>;
+
+build_state drive(index_builder& builder) {
+  build_state state = builder.step();
+  while (state == build_state::more) state = builder.step();
+  return state;
+}
+
+// Feeds each file in pieces of `piece` bytes.
+index_result build(const files& all, std::size_t piece = 1'000'000'000) {
+  index_builder builder;
+  for (const auto& [path, bytes] : all) {
+    if (!builder.add(path, path.ends_with(".sh"), bytes.size())) continue;
+    REQUIRE(drive(builder) == build_state::need_input);
+    for (std::size_t at = 0; at < bytes.size(); at += piece) {
+      builder.feed(std::string_view(bytes).substr(at, piece));
+      REQUIRE(drive(builder) == build_state::need_input);
+    }
+  }
+  builder.finish();
+  REQUIRE(drive(builder) == build_state::done);
+  return builder.take();
+}
+
+// A repository of `packages` files of a few hundred different bytes each.
+files sample(int packages) {
+  files all{{"repo", "opam-version: \"2.0\"\n"}, {"version", "0.9.0\n"}};
+  std::uint32_t state = 1;
+  for (int i = 0; i < packages; ++i) {
+    std::string text;
+    for (int j = 0; j < 60; ++j) {
+      state = state * 1664525u + 1013904223u;
+      text += std::to_string(state >> 8) + (j % 6 == 5 ? "\n" : " ");
+    }
+    all["packages/p" + std::to_string(i % 97) + "/p." + std::to_string(i) + "/opam"] = text;
+  }
+  return all;
+}
+
+struct entry {
+  std::string bytes;
+  int mode = 0;
+  std::int64_t time = 0;
+  std::string owner;
+};
+
+std::map<std::string, entry> unpacked(const std::string& tar_gz) {
+  std::unique_ptr<archive, decltype(&archive_read_free)> a(archive_read_new(), archive_read_free);
+  archive_read_support_filter_gzip(a.get());
+  archive_read_support_format_tar(a.get());
+  REQUIRE(archive_read_open_memory(a.get(), tar_gz.data(), tar_gz.size()) == ARCHIVE_OK);
+  std::map<std::string, entry> all;
+  archive_entry* e = nullptr;
+  int code = ARCHIVE_OK;
+  while ((code = archive_read_next_header(a.get(), &e)) == ARCHIVE_OK) {
+    entry& found = all[archive_entry_pathname(e)];
+    found.mode = static_cast<int>(archive_entry_perm(e));
+    found.time = archive_entry_mtime(e);
+    found.owner = archive_entry_uname(e);
+    found.bytes.resize(static_cast<std::size_t>(archive_entry_size(e)));
+    REQUIRE(archive_read_data(a.get(), found.bytes.data(), found.bytes.size()) ==
+            static_cast<la_ssize_t>(found.bytes.size()));
+  }
+  REQUIRE(code == ARCHIVE_EOF);
+  return all;
+}
+
+// Inflates the one member that must be there; zlib checks its CRC and length.
+std::string inflated(const std::string& gz) {
+  z_stream z{};
+  REQUIRE(inflateInit2(&z, 15 + 16) == Z_OK);
+  std::string out(64 * 1024 * 1024, '\0');
+  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(gz.data()));
+  z.avail_in = static_cast<uInt>(gz.size());
+  z.next_out = reinterpret_cast<Bytef*>(out.data());
+  z.avail_out = static_cast<uInt>(out.size());
+  CHECK(inflate(&z, Z_FINISH) == Z_STREAM_END);
+  CHECK(z.avail_in == 0);  // no second member, nothing behind
+  out.resize(z.total_out);
+  inflateEnd(&z);
+  return out;
+}
+
+std::vector<std::string> block_texts(const index_result& result) {
+  const std::string gz = result.bytes.str();
+  std::vector<std::string> texts;
+  for (const index_block& b : result.blocks)
+    texts.push_back(gz.substr(b.gzip_offset, b.gzip_bytes));
+  return texts;
+}
+
+}  // namespace
+
+TEST_CASE("the index unpacks to the files with fixed times and owners", "[mirror][index]") {
+  files all = sample(300);
+  all["packages/p0/p.0/files/run.sh"] = "#!/bin/sh\n";
+  all["packages/p0/p.0/files/empty"] = "";
+  const index_result result = build(all);
+
+  const auto found = unpacked(result.bytes.str());
+  REQUIRE(found.size() == all.size());
+  CHECK(result.files == all.size());
+  for (const auto& [path, bytes] : all) {
+    INFO(path);
+    REQUIRE(found.contains(path));
+    CHECK(found.at(path).bytes == bytes);
+    CHECK(found.at(path).mode == (path.ends_with(".sh") ? 0755 : 0644));
+    CHECK(found.at(path).time == 946'684'800);
+    CHECK(found.at(path).owner == "root");
+  }
+}
+
+TEST_CASE("the index is one gzip member with a plain header", "[mirror][index]") {
+  const index_result result = build(sample(500));
+  const std::string gz = result.bytes.str();
+  CHECK(gz.substr(0, 10) == std::string("\x1f\x8b\x08\0\0\0\0\0\0\xff", 10));
+
+  const std::string tar = inflated(gz);
+  CHECK(tar.size() == result.tar_bytes);
+  CHECK(tar.substr(tar.size() - 1024) == std::string(1024, '\0'));
+  CHECK(tar[tar.size() - 1025 - 506] != '\0');  // two zero blocks and no more: version's text
+}
+
+TEST_CASE("an index without files is two zero blocks", "[mirror][index]") {
+  const index_result result = build({});
+  CHECK(inflated(result.bytes.str()) == std::string(1024, '\0'));
+  CHECK(result.files == 0);
+}
+
+TEST_CASE("the bytes do not depend on how files are fed", "[mirror][index]") {
+  files all = sample(400);
+  all["packages/big"] = std::string(3'000'000, 'b');
+  const index_result whole = build(all);
+  const index_result pieces = build(all, 777);
+
+  CHECK(whole.bytes.str() == pieces.bytes.str());
+  CHECK(whole.etag == pieces.etag);
+  CHECK(whole.etag.size() == 34);
+  CHECK(whole.etag.front() == '"');
+  CHECK(whole.etag.back() == '"');
+}
+
+TEST_CASE("another file gives another etag", "[mirror][index]") {
+  files all = sample(10);
+  const std::string before = build(all).etag;
+  all["version"] = "0.9.1\n";
+  CHECK(build(all).etag != before);
+}
+
+TEST_CASE("blocks lie side by side and each inflates alone", "[mirror][index]") {
+  const index_result result = build(sample(3000));
+  const std::string gz = result.bytes.str();
+  const std::string tar = inflated(gz);
+  REQUIRE(result.blocks.size() > 5);
+  std::uint64_t tar_at = 0;
+  std::uint64_t gzip_at = 10;
+  for (const index_block& b : result.blocks) {
+    CHECK(b.tar_offset == tar_at);
+    CHECK(b.gzip_offset == gzip_at);
+    z_stream z{};
+    REQUIRE(inflateInit2(&z, -15) == Z_OK);
+    std::string out(b.tar_bytes + 1, '\0');
+    z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(gz.data() + b.gzip_offset));
+    z.avail_in = static_cast<uInt>(b.gzip_bytes);
+    z.next_out = reinterpret_cast<Bytef*>(out.data());
+    z.avail_out = static_cast<uInt>(out.size());
+    CHECK(inflate(&z, Z_SYNC_FLUSH) == Z_OK);
+    inflateEnd(&z);
+    out.resize(z.total_out);
+    CHECK(out == tar.substr(b.tar_offset, b.tar_bytes));
+    CHECK(b.crc == crc32_z(0, reinterpret_cast<const Bytef*>(out.data()), out.size()));
+    tar_at += b.tar_bytes;
+    gzip_at += b.gzip_bytes;
+  }
+  CHECK(tar_at == result.tar_bytes);
+}
+
+TEST_CASE("a changed, an added and a removed file change few blocks", "[mirror][index]") {
+  files all = sample(3000);
+  const std::vector<std::string> before = block_texts(build(all));
+  all["packages/p50/p.147/opam"] += "more\n";
+  all["packages/p60/p.60/added"] = "an added file\n";
+  all.erase("packages/p70/p.70/opam");
+  const std::vector<std::string> after = block_texts(build(all));
+
+  std::size_t changed = 0;
+  for (const std::string& text : after) {
+    if (std::find(before.begin(), before.end(), text) == before.end()) ++changed;
+  }
+  CHECK(changed <= 4);
+  CHECK(after.size() >= before.size() - 3);
+}
+
+TEST_CASE("a block ends within a large file", "[mirror][index]") {
+  const index_result result = build({{"big", std::string(5 * 1024 * 1024, 'x')}});
+  CHECK(result.blocks.size() == 6);
+  CHECK(inflated(result.bytes.str()).size() == result.tar_bytes);
+}
+
+TEST_CASE("paths that no client could unpack are left out and noted", "[mirror][index]") {
+  index_builder builder;
+  CHECK_FALSE(builder.add("", false, 1));
+  CHECK_FALSE(builder.add("/etc/passwd", false, 1));
+  CHECK_FALSE(builder.add("a//b", false, 1));
+  CHECK_FALSE(builder.add("a/", false, 1));
+  CHECK_FALSE(builder.add("a/../b", false, 1));
+  CHECK_FALSE(builder.add("./b", false, 1));
+  CHECK_FALSE(builder.add("a\nb", false, 1));
+  CHECK(builder.add("b", false, 0));
+  drive(builder);
+  CHECK_FALSE(builder.add("b", false, 0));
+  CHECK_FALSE(builder.add("a", false, 0));
+  builder.skip("link", "symbolic link");
+  builder.finish();
+  drive(builder);
+  const index_result result = builder.take();
+
+  CHECK(result.files == 1);
+  CHECK(result.left_out == 10);
+  CHECK(result.notes ==
+        std::vector<std::string>{
+            ": left out: empty path", "/etc/passwd: left out: absolute path",
+            "a//b: left out: empty name in the path", "a/: left out: empty name in the path",
+            "a/../b: left out: dots as a name in the path",
+            "./b: left out: dots as a name in the path",
+            "a?b: left out: control character in the path", "b: left out: out of order or twice",
+            "a: left out: out of order or twice", "link: left out: symbolic link"});
+}
+
+TEST_CASE("notes are bounded, their count is not", "[mirror][index]") {
+  index_builder builder;
+  for (int i = 0; i < 1000; ++i) builder.skip("link", "symbolic link");
+  builder.finish();
+  drive(builder);
+  const index_result result = builder.take();
+  CHECK(result.notes.size() == index_notes_max);
+  CHECK(result.left_out == 1000);
+}
+
+TEST_CASE("long paths and paths in UTF-8 are kept, unsplittable ones noted", "[mirror][index]") {
+  const std::string split = std::string(120, 'd') + "/" + std::string(100, 'f');
+  const std::string long_name = "packages/" + std::string(101, 'n');
+  const std::string utf8 = "packages/\xc3\xa9t\xc3\xa9";
+  const index_result result = build({{split, "1"}, {long_name, "2"}, {utf8, "3"}});
+
+  const auto found = unpacked(result.bytes.str());
+  CHECK(found.size() == 3);
+  CHECK(found.contains(split));
+  CHECK(found.contains(long_name));
+  CHECK(found.contains(utf8));
+  CHECK(result.notes == std::vector<std::string>{
+                            long_name + ": needs a pax header, opam 2.6.1 may fail to update"});
+}
+
+TEST_CASE("a path fits ustar if a slash splits it into 155 and 100 bytes", "[mirror][index]") {
+  const auto path = [](std::size_t before, std::size_t after) {
+    return std::string(before, 'a') + "/" + std::string(after, 'b');
+  };
+  CHECK(fits_ustar(std::string(100, 'a')));
+  CHECK_FALSE(fits_ustar(std::string(101, 'a')));
+  CHECK(fits_ustar(path(155, 100)));
+  CHECK_FALSE(fits_ustar(path(156, 100)));
+  CHECK_FALSE(fits_ustar(path(155, 101)));
+  CHECK(fits_ustar(path(20, 20) + "/" + std::string(95, 'c')));
+}
+
+TEST_CASE("calls out of order are the caller's mistake", "[mirror][index]") {
+  index_builder builder;
+  CHECK_THROWS_AS(builder.take(), fermata::contract_error);
+  REQUIRE(builder.add("a", false, 3));
+  CHECK_THROWS_AS(builder.add("b", false, 0), fermata::contract_error);
+  CHECK_THROWS_AS(builder.finish(), fermata::contract_error);
+  CHECK_THROWS_AS(builder.feed("four"), fermata::contract_error);
+  builder.feed("one");
+  drive(builder);
+  builder.finish();
+  CHECK_THROWS_AS(builder.finish(), fermata::contract_error);
+}
