@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+#include "inflater.hpp"
+
+#include <algorithm>
+#include <new>
+#include <string>
+
+namespace fermata::git_mem::detail {
+
+namespace {
+
+[[noreturn]] void bad(const std::string& why) { throw failure(reason::corrupt, why); }
+
+}  // namespace
+
+inflater::inflater() {
+  if (inflateInit(&z_) != Z_OK) throw std::bad_alloc();
+}
+
+inflater::~inflater() { inflateEnd(&z_); }
+
+void inflater::start(std::uint64_t size, std::uint8_t* out) {
+  inflateReset(&z_);
+  size_ = size;
+  done_ = consumed_ = 0;
+  out_ = out;
+  produced_ = {};
+  if (out == nullptr && !window_) {
+    window_ = std::make_unique_for_overwrite<std::uint8_t[]>(inflate_output_cut);
+  }
+}
+
+step_state inflater::step(std::span<const std::uint8_t> in, cost_ns& cost) {
+  std::uint8_t excess = 0;
+  const std::size_t offered = std::min(in.size(), inflate_input_cut);
+  const std::uint64_t left = size_ - done_;
+  const std::size_t room = std::min<std::uint64_t>(left, inflate_output_cut);
+  std::uint8_t* const to = left == 0 ? &excess : out_ != nullptr ? out_ + done_ : window_.get();
+  z_.next_in = const_cast<std::uint8_t*>(in.data());
+  z_.avail_in = static_cast<uInt>(offered);
+  z_.next_out = to;
+  z_.avail_out = static_cast<uInt>(left == 0 ? 1 : room);
+  // With Z_FINISH zlib copies nothing into its own window when the entry ends in this unit.
+  const int code = inflate(&z_, left == room ? Z_FINISH : Z_NO_FLUSH);
+  const std::size_t used = offered - z_.avail_in;
+  const std::size_t made = static_cast<std::size_t>(z_.next_out - to);
+  if (left == 0 && made > 0)
+    bad("zlib data is longer than the " + std::to_string(size_) + " bytes declared");
+  if (used == 0 && made == 0 && offered > 0) bad("zlib data goes nowhere");
+  consumed_ += used;
+  done_ += made;
+  produced_ = {to, made};
+  cost += inflate_cost(used, made);
+  return judge(code, in.size() - used, made, room);
+}
+
+step_state inflater::judge(int code, std::size_t in_left, std::size_t out, std::size_t room) {
+  switch (code) {
+    case Z_STREAM_END:
+      if (done_ < size_) {
+        bad("zlib data is " + std::to_string(done_) + " bytes, " + std::to_string(size_) +
+            " declared");
+      }
+      return step_state::done;
+    case Z_OK:
+    case Z_BUF_ERROR:
+      if (in_left == 0 && (out < room || room == 0)) return step_state::need_input;
+      return step_state::more;
+    case Z_NEED_DICT:
+      bad("zlib data needs a dictionary (zlib 2)");
+    case Z_MEM_ERROR:
+      throw std::bad_alloc();
+    default:
+      bad(std::string("zlib data is damaged: ") + (z_.msg != nullptr ? z_.msg : "no reason given") +
+          " (zlib " + std::to_string(code) + ")");
+  }
+}
+
+}  // namespace fermata::git_mem::detail

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// Inflates one entry of a pack in units; one zlib state serves all entries.
+//
+// Output goes to a place of exactly the declared size, or through a window of 16 KiB that the
+// caller looks at after each unit (objects too large to be kept, and what is skipped).
+
+#pragma once
+
+#include "costs.hpp"
+
+#include <fermata/git_mem/failure.hpp>
+
+#include <zlib.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+namespace fermata::git_mem::detail {
+
+class inflater {
+public:
+  inflater();
+  inflater(const inflater&) = delete;
+  inflater& operator=(const inflater&) = delete;
+  ~inflater();
+
+  // `out` null: through the window. An entry of `size` bytes follows.
+  void start(std::uint64_t size, std::uint8_t* out);
+
+  // One unit. Says done, more, or need_input (all of `in` is used). Throws `failure`.
+  step_state step(std::span<const std::uint8_t> in, cost_ns& cost);
+
+  [[nodiscard]] std::uint64_t consumed() const noexcept { return consumed_; }  // since start
+  [[nodiscard]] std::span<const std::uint8_t> produced() const noexcept { return produced_; }
+
+private:
+  [[nodiscard]] step_state judge(int code, std::size_t in_left, std::size_t out, std::size_t room);
+
+  z_stream z_{};
+  std::uint64_t size_ = 0;
+  std::uint64_t done_ = 0;
+  std::uint64_t consumed_ = 0;
+  std::uint8_t* out_ = nullptr;
+  std::span<const std::uint8_t> produced_;
+  std::unique_ptr<std::uint8_t[]> window_;
+};
+
+}  // namespace fermata::git_mem::detail

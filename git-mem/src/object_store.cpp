@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+#include <fermata/git_mem/object_store.hpp>
+
+#include <algorithm>
+#include <deque>
+#include <mutex>
+#include <utility>
+
+namespace fermata::git_mem {
+
+std::optional<object_header> snapshot::find_object(const object_id& id) const {
+  return find_object(id, 0);
+}
+
+std::optional<object_header> snapshot::find_object(const object_id& id, std::size_t first) const {
+  for (std::size_t i = first; i < packs.size(); ++i) {
+    const std::optional<std::uint32_t> n = packs[i]->find(id);
+    if (!n) continue;
+    const pack_entry& e = packs[i]->entry(*n);
+    return object_header{e.type(), e.size, static_cast<std::uint32_t>(i), *n};
+  }
+  return std::nullopt;
+}
+
+const reference* snapshot::find_ref(std::string_view name) const {
+  const auto at =
+      std::lower_bound(refs.begin(), refs.end(), name,
+                       [](const reference& r, std::string_view n) { return r.name < n; });
+  return at != refs.end() && at->name == name ? &*at : nullptr;
+}
+
+bool snapshot::is_shallow(const object_id& commit) const {
+  return std::binary_search(shallow.begin(), shallow.end(), commit);
+}
+
+std::uint64_t snapshot::object_count() const noexcept {
+  std::uint64_t n = 0;
+  for (const auto& p : packs) n += p->object_count();
+  return n;
+}
+
+std::uint64_t snapshot::pack_bytes() const noexcept {
+  std::uint64_t n = 0;
+  for (const auto& p : packs) n += p->bytes().size();
+  return n;
+}
+
+// The last reader of a snapshot may be on any thread: hence the mutex.
+struct object_store::reclaimer {
+  std::mutex guard;
+  std::deque<std::unique_ptr<pack>> packs;
+  std::deque<std::unique_ptr<snapshot>> snapshots;
+
+  void add(std::unique_ptr<pack> p) {
+    const std::lock_guard lock(guard);
+    packs.push_back(std::move(p));
+  }
+  void add(std::unique_ptr<snapshot> s) {
+    const std::lock_guard lock(guard);
+    snapshots.push_back(std::move(s));
+  }
+};
+
+object_store::object_store()
+    : reclaimer_(std::make_shared<reclaimer>()), current_(std::make_shared<const snapshot>()) {}
+
+object_store::~object_store() {
+  current_.reset();
+  while (reclaim_step()) {
+  }
+}
+
+std::shared_ptr<const pack> object_store::adopt(std::unique_ptr<pack> p) {
+  return {p.release(), [keeper = reclaimer_](const pack* last) {
+            keeper->add(std::unique_ptr<pack>(const_cast<pack*>(last)));
+          }};
+}
+
+void object_store::publish(snapshot next) {
+  std::sort(next.refs.begin(), next.refs.end(),
+            [](const reference& a, const reference& b) { return a.name < b.name; });
+  std::sort(next.shallow.begin(), next.shallow.end());
+  next.shallow.erase(std::unique(next.shallow.begin(), next.shallow.end()), next.shallow.end());
+  auto whole = std::make_unique<snapshot>(std::move(next));
+  current_ = snapshot_ptr(whole.release(), [keeper = reclaimer_](const snapshot* last) {
+    keeper->add(std::unique_ptr<snapshot>(const_cast<snapshot*>(last)));
+  });
+}
+
+bool object_store::reclaim_step() noexcept {
+  reclaimer& r = *reclaimer_;
+  std::unique_ptr<snapshot> s;
+  std::unique_ptr<pack> p;
+  {
+    const std::lock_guard lock(r.guard);
+    if (!r.snapshots.empty()) {
+      s = std::move(r.snapshots.front());
+      r.snapshots.pop_front();
+    } else if (!r.packs.empty()) {
+      p = std::move(r.packs.front());
+      r.packs.pop_front();
+    } else {
+      return false;
+    }
+  }
+  if (s) {  // its packs come back through their deleter, without the lock held
+    for (int i = 0; i < 256 && !s->refs.empty(); ++i) s->refs.pop_back();
+    if (s->refs.empty()) return true;
+    const std::lock_guard lock(r.guard);
+    r.snapshots.push_front(std::move(s));
+  } else if (p->release_slice()) {
+    const std::lock_guard lock(r.guard);
+    r.packs.push_front(std::move(p));
+  }
+  return true;
+}
+
+}  // namespace fermata::git_mem
