@@ -13,6 +13,8 @@
 #include <zlib.h>
 
 #include <array>
+#include <span>
+#include <utility>
 
 namespace fermata::mirror {
 namespace {
@@ -39,7 +41,8 @@ void block_deflater::ends::operator()(z_stream_s* z) const noexcept {
 }
 void block_deflater::ends::operator()(evp_md_ctx_st* c) const noexcept { EVP_MD_CTX_free(c); }
 
-block_deflater::block_deflater(int level) : digest_(EVP_MD_CTX_new()) {
+block_deflater::block_deflater(int level, std::uint64_t limit_bytes)
+    : out_(limit_bytes), digest_(EVP_MD_CTX_new()) {
   auto fresh = std::make_unique<z_stream>();
   // Memory level 7, not 8: a deflate block then has half the symbols, and its end, which cannot be
   // cut, takes 0.25 ms instead of 0.4. The index grows by 0.1 %.
@@ -105,27 +108,27 @@ void block_deflater::run(std::string_view input, int flush) {
   z.avail_in = static_cast<uInt>(input.size());
   bool room_was_left = false;
   while (!room_was_left) {  // only then zlib has given out all that it will
-    const std::span<char> room = out_.spare();
+    std::array<char, 8 * 1024> room;
     z.next_out = reinterpret_cast<Bytef*>(room.data());
     z.avail_out = static_cast<uInt>(room.size());
     const int code = deflate(&z, flush);
     if (code != Z_OK && code != Z_BUF_ERROR) fail("deflate", code);
-    const std::size_t made = room.size() - z.avail_out;
-    hash(room.data(), made);
-    out_.commit(made);
+    put({room.data(), room.size() - z.avail_out});
     room_was_left = z.avail_out != 0;
   }
 }
 
 void block_deflater::put(std::string_view bytes) {
-  hash(bytes.data(), bytes.size());
-  out_.append(bytes);
-}
-
-void block_deflater::hash(const char* bytes, std::size_t n) {
-  if (n != 0 && EVP_DigestUpdate(digest_.get(), bytes, n) != 1) {
+  if (bytes.empty()) return;
+  if (EVP_DigestUpdate(digest_.get(), bytes.data(), bytes.size()) != 1) {
     throw error("cannot hash the index (libcrypto)");
   }
+  out_.append(std::as_bytes(std::span(bytes)));
+}
+
+git_mem::growing_range block_deflater::take_bytes() {
+  out_.seal();
+  return std::move(out_);
 }
 
 }  // namespace fermata::mirror

@@ -2,8 +2,8 @@
 // One gzip member of blocks, each deflated from a fresh state and ended by a full flush.
 #pragma once
 
+#include <fermata/git_mem/memory.hpp>
 #include <fermata/mirror/index_builder.hpp>
-#include <fermata/mirror/segmented_bytes.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -23,7 +23,7 @@ class block_deflater {
 public:
   static constexpr std::size_t piece_bytes = 4 * 1024;
 
-  explicit block_deflater(int level);
+  block_deflater(int level, std::uint64_t limit_bytes);
 
   void write(std::string_view piece);
   void end_block();
@@ -34,7 +34,7 @@ public:
   [[nodiscard]] std::uint64_t output_bytes() const noexcept { return out_.size(); }
 
   /// After `finish`.
-  [[nodiscard]] segmented_bytes take_bytes() { return std::move(out_); }
+  [[nodiscard]] git_mem::growing_range take_bytes();
   [[nodiscard]] std::vector<index_block> take_blocks() { return std::move(blocks_); }
   [[nodiscard]] std::string etag();
 
@@ -45,9 +45,8 @@ private:
   };
   void run(std::string_view input, int flush);
   void put(std::string_view bytes);
-  void hash(const char* bytes, std::size_t n);
 
-  segmented_bytes out_;
+  git_mem::growing_range out_;
   std::vector<index_block> blocks_;
   index_block block_;
   std::uint64_t input_bytes_ = 0;

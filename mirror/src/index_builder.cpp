@@ -15,6 +15,7 @@
 #include <fermata/mirror/index_builder.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 namespace fermata::mirror {
@@ -24,6 +25,11 @@ constexpr std::uint64_t mean_files_per_block = 140;
 constexpr std::uint64_t longest_block_bytes = 1024 * 1024;
 constexpr std::size_t longest_path_bytes = 4096;
 constexpr std::size_t piece_bytes = block_deflater::piece_bytes;
+
+// What the kinds of steps take, for `due`: the usual time, not the worst.
+constexpr std::chrono::microseconds deflate_cost{30};
+constexpr std::chrono::microseconds flush_cost{150};
+constexpr std::chrono::microseconds tar_cost{3};
 
 // FNV-1a, with its better upper half folded in.
 std::uint64_t path_hash(std::string_view path) {
@@ -71,7 +77,7 @@ bool fits_ustar(std::string_view path) {
 }
 
 struct index_builder::parts {
-  explicit parts(const index_settings& s) : tar(s.entry_time), deflater(s.level) {}
+  explicit parts(const index_settings& s) : tar(s.entry_time), deflater(s.level, s.limit_bytes) {}
 
   void note(std::string text) {
     if (notes.size() < index_notes_max) notes.push_back(std::move(text));
@@ -166,17 +172,21 @@ void index_builder::finish() {
   parts_->finishing = true;
 }
 
-// One piece of work: whatever stands first in the line from files to gzip and has enough to do.
-build_state index_builder::step() {
+// Whatever stands first in the line from files to gzip and has enough to do.
+git_mem::step_result index_builder::step() {
   parts& p = *parts_;
-  if (p.done) return build_state::done;
+  if (p.done) return {git_mem::step_state::done, {}};
   const bool drain = p.cut_due || p.closed;
   if (p.tar.pending().size() >= piece_bytes || (drain && !p.tar.pending().empty())) {
     p.deflate_piece();
-  } else if (p.cut_due) {
+    return {git_mem::step_state::more, deflate_cost};
+  }
+  if (p.cut_due) {
     p.cut_due = false;
     p.deflater.end_block();
-  } else if (p.header_due) {
+    return {git_mem::step_state::more, flush_cost};
+  }
+  if (p.header_due) {
     p.write_header();
   } else if (!p.fed.empty()) {
     p.write_data();
@@ -189,11 +199,11 @@ build_state index_builder::step() {
   } else if (p.closed) {
     p.deflater.finish();
     p.done = true;
-    return build_state::done;
+    return {git_mem::step_state::done, flush_cost};
   } else {
-    return build_state::need_input;
+    return {git_mem::step_state::need_input, {}};
   }
-  return build_state::more;
+  return {git_mem::step_state::more, tar_cost};
 }
 
 std::uint64_t index_builder::files() const noexcept { return parts_->files; }

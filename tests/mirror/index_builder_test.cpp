@@ -13,14 +13,15 @@
 #include <vector>
 
 using namespace fermata::mirror;
+using fermata::git_mem::step_state;
 
 namespace {
 
 using files = std::map<std::string, std::string>;
 
-build_state drive(index_builder& builder) {
-  build_state state = builder.step();
-  while (state == build_state::more) state = builder.step();
+step_state drive(index_builder& builder) {
+  step_state state = builder.step().state;
+  while (state == step_state::more) state = builder.step().state;
   return state;
 }
 
@@ -29,14 +30,14 @@ index_result build(const files& all, std::size_t piece = 1'000'000'000) {
   index_builder builder;
   for (const auto& [path, bytes] : all) {
     if (!builder.add(path, path.ends_with(".sh"), bytes.size())) continue;
-    REQUIRE(drive(builder) == build_state::need_input);
+    REQUIRE(drive(builder) == step_state::need_input);
     for (std::size_t at = 0; at < bytes.size(); at += piece) {
       builder.feed(std::string_view(bytes).substr(at, piece));
-      REQUIRE(drive(builder) == build_state::need_input);
+      REQUIRE(drive(builder) == step_state::need_input);
     }
   }
   builder.finish();
-  REQUIRE(drive(builder) == build_state::done);
+  REQUIRE(drive(builder) == step_state::done);
   return builder.take();
 }
 
@@ -100,7 +101,7 @@ std::string inflated(const std::string& gz) {
 }
 
 std::vector<std::string> block_texts(const index_result& result) {
-  const std::string gz = result.bytes.str();
+  const std::string gz = std::string(text_of(result.bytes));
   std::vector<std::string> texts;
   for (const index_block& b : result.blocks)
     texts.push_back(gz.substr(b.gzip_offset, b.gzip_bytes));
@@ -115,7 +116,7 @@ TEST_CASE("the index unpacks to the files with fixed times and owners", "[mirror
   all["packages/p0/p.0/files/empty"] = "";
   const index_result result = build(all);
 
-  const auto found = unpacked(result.bytes.str());
+  const auto found = unpacked(std::string(text_of(result.bytes)));
   REQUIRE(found.size() == all.size());
   CHECK(result.files == all.size());
   for (const auto& [path, bytes] : all) {
@@ -130,7 +131,7 @@ TEST_CASE("the index unpacks to the files with fixed times and owners", "[mirror
 
 TEST_CASE("the index is one gzip member with a plain header", "[mirror][index]") {
   const index_result result = build(sample(500));
-  const std::string gz = result.bytes.str();
+  const std::string gz = std::string(text_of(result.bytes));
   CHECK(gz.substr(0, 10) == std::string("\x1f\x8b\x08\0\0\0\0\0\0\xff", 10));
 
   const std::string tar = inflated(gz);
@@ -141,7 +142,7 @@ TEST_CASE("the index is one gzip member with a plain header", "[mirror][index]")
 
 TEST_CASE("an index without files is two zero blocks", "[mirror][index]") {
   const index_result result = build({});
-  CHECK(inflated(result.bytes.str()) == std::string(1024, '\0'));
+  CHECK(inflated(std::string(text_of(result.bytes))) == std::string(1024, '\0'));
   CHECK(result.files == 0);
 }
 
@@ -151,7 +152,7 @@ TEST_CASE("the bytes do not depend on how files are fed", "[mirror][index]") {
   const index_result whole = build(all);
   const index_result pieces = build(all, 777);
 
-  CHECK(whole.bytes.str() == pieces.bytes.str());
+  CHECK(std::string(text_of(whole.bytes)) == std::string(text_of(pieces.bytes)));
   CHECK(whole.etag == pieces.etag);
   CHECK(whole.etag.size() == 34);
   CHECK(whole.etag.front() == '"');
@@ -167,7 +168,7 @@ TEST_CASE("another file gives another etag", "[mirror][index]") {
 
 TEST_CASE("blocks lie side by side and each inflates alone", "[mirror][index]") {
   const index_result result = build(sample(3000));
-  const std::string gz = result.bytes.str();
+  const std::string gz = std::string(text_of(result.bytes));
   const std::string tar = inflated(gz);
   REQUIRE(result.blocks.size() > 5);
   std::uint64_t tar_at = 0;
@@ -212,7 +213,7 @@ TEST_CASE("a changed, an added and a removed file change few blocks", "[mirror][
 TEST_CASE("a block ends within a large file", "[mirror][index]") {
   const index_result result = build({{"big", std::string(5 * 1024 * 1024, 'x')}});
   CHECK(result.blocks.size() == 6);
-  CHECK(inflated(result.bytes.str()).size() == result.tar_bytes);
+  CHECK(inflated(std::string(text_of(result.bytes))).size() == result.tar_bytes);
 }
 
 TEST_CASE("paths that no client could unpack are left out and noted", "[mirror][index]") {
@@ -261,7 +262,7 @@ TEST_CASE("long paths and paths in UTF-8 are kept, unsplittable ones noted", "[m
   const std::string utf8 = "packages/\xc3\xa9t\xc3\xa9";
   const index_result result = build({{split, "1"}, {long_name, "2"}, {utf8, "3"}});
 
-  const auto found = unpacked(result.bytes.str());
+  const auto found = unpacked(std::string(text_of(result.bytes)));
   CHECK(found.size() == 3);
   CHECK(found.contains(split));
   CHECK(found.contains(long_name));
@@ -280,6 +281,20 @@ TEST_CASE("a path fits ustar if a slash splits it into 155 and 100 bytes", "[mir
   CHECK_FALSE(fits_ustar(path(156, 100)));
   CHECK_FALSE(fits_ustar(path(155, 101)));
   CHECK(fits_ustar(path(20, 20) + "/" + std::string(95, 'c')));
+}
+
+TEST_CASE("an index over its limit is refused", "[mirror][index]") {
+  index_settings settings;
+  settings.limit_bytes = 1000;
+  index_builder builder(settings);
+  std::string noise;
+  for (unsigned i = 0, state = 1; i < 300'000; ++i) {
+    state = state * 1664525u + 1013904223u;
+    noise += static_cast<char>(state >> 24);
+  }
+  REQUIRE(builder.add("noise", false, noise.size()));
+  builder.feed(noise);
+  CHECK_THROWS_WITH(drive(builder), "more than the limit of 1000 bytes");
 }
 
 TEST_CASE("calls out of order are the caller's mistake", "[mirror][index]") {

@@ -13,14 +13,15 @@
 ///           `need_input` or `done`. `done` comes after `finish` only.
 /// Pauses:   never; a `step` takes 5 us, or 30 us for 4 KiB through deflate; at most 300 us.
 /// Thread:   any, one at a time.
-/// Throws:   `fermata::error` when libarchive, zlib or libcrypto fail; `contract_error` for calls
-/// out
+/// Throws:   `git_mem::failure` when the limit is passed; `fermata::error` when libarchive, zlib or
+/// libcrypto fail; `contract_error` for calls out
 ///           of order. Files that no client could unpack are no error: they are left out and noted.
 /// Cost:     15 ns a byte, 2 us a file; memory for the result, 200 KiB of zlib's, a piece of tar.
 /// Lifetime: bytes given to `feed` stay until `step` asks for more.
 #pragma once
 
-#include <fermata/mirror/segmented_bytes.hpp>
+#include <fermata/git_mem/failure.hpp>
+#include <fermata/git_mem/memory.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -29,12 +30,6 @@
 #include <vector>
 
 namespace fermata::mirror {
-
-enum class build_state {
-  more,        ///< call `step` again
-  need_input,  ///< call `feed`, `add` or `finish`
-  done,        ///< call `take`
-};
 
 /// One independently deflated part of the index.
 struct index_block {
@@ -46,8 +41,8 @@ struct index_block {
 };
 
 struct index_result {
-  segmented_bytes bytes;
-  std::string etag;  ///< with its quotes: half of the SHA-256 of `bytes`
+  git_mem::growing_range bytes;  ///< sealed: it holds what it needs
+  std::string etag;              ///< with its quotes: half of the SHA-256 of `bytes`
   std::uint64_t files = 0;
   std::uint64_t tar_bytes = 0;
   std::uint64_t left_out = 0;      ///< files that were refused or skipped
@@ -62,6 +57,7 @@ struct index_settings {
   /// time: else every commit would change every block.
   std::int64_t entry_time = 946'684'800;  // 2000-01-01
   int level = 6;
+  std::uint64_t limit_bytes = 1024 * 1024 * 1024;  ///< of the result; address space until `take`
 };
 
 class index_builder {
@@ -80,7 +76,8 @@ public:
   /// No more files come.
   void finish();
 
-  build_state step();
+  /// One piece of work. `done`: call `take`; `need_input`: call `feed`, `add` or `finish`.
+  git_mem::step_result step();
 
   [[nodiscard]] std::uint64_t files() const noexcept;
   [[nodiscard]] std::uint64_t tar_bytes() const noexcept;
@@ -93,6 +90,11 @@ private:
   struct parts;
   std::unique_ptr<parts> parts_;
 };
+
+/// The bytes of a range as text.
+[[nodiscard]] inline std::string_view text_of(const git_mem::growing_range& range) noexcept {
+  return {reinterpret_cast<const char*>(range.data()), static_cast<std::size_t>(range.size())};
+}
 
 /// Why a path cannot stand in a tarball that clients unpack; empty if it can.
 [[nodiscard]] std::string_view path_fault(std::string_view path);
