@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// The measurement of fermata-probe: an open loop of GET requests.
+#pragma once
+
+#include <fermata/http/latency_log.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace fermata::http {
+
+struct probe_target {
+  std::string host;  // without brackets
+  std::string port = "80";
+  std::string authority;  // as it stood in the URL
+  std::string path = "/";
+
+  /// Throws: `error` for what is no http URL.
+  static probe_target parse(const std::string& url);
+};
+
+struct probe_options {
+  std::chrono::microseconds interval{1000};
+  std::chrono::milliseconds duration{0};  // 0: until SIGTERM, SIGINT or the end of stdin
+  std::size_t most_connections = 64;
+};
+
+struct probe_report {
+  latency_log latency;    // from the intended send time to the last byte of the answer
+  latency_log late_send;  // how late the probe itself was, of requests that found a free connection
+  std::uint64_t requests = 0;
+  std::uint64_t answers = 0;
+  std::uint64_t non_200 = 0;
+  std::uint64_t errors = 0;      // connections refused, cut or beyond understanding
+  std::uint64_t unanswered = 0;  // when the probe stopped; their time so far counts as latency
+  std::size_t connections = 0;   // most at a time
+  std::chrono::nanoseconds longest_outage{
+      0};  // between two 200, also from the start and to the end
+  std::chrono::nanoseconds duration{0};
+};
+
+/// Probes until the time is over or the process is told to stop.
+/// Throws: `error` where the host has no address or the kernel refuses a descriptor.
+probe_report run_probe(const probe_target& target, const probe_options& options);
+
+}  // namespace fermata::http
