@@ -120,8 +120,8 @@ void event_loop::load_meter() noexcept {
   const policy::kind kind = context_->when().what();
   if (kind == policy::kind::greedy && !has_virtual_time()) {
     allowance_ns_ = unlimited_ns;
-  } else if (kind == policy::kind::always || kind == policy::kind::quanta || slice_over_ ||
-             has_virtual_time()) {
+  } else if (kind == policy::kind::always || kind == policy::kind::quanta ||
+             kind == policy::kind::each_bind || slice_over_ || has_virtual_time()) {
     allowance_ns_ = 0;
   } else {
     allowance_ns_ = clock_interval.count();
@@ -164,12 +164,14 @@ bool event_loop::is_used_up(std::int64_t cost_ns) {
 }
 
 bool event_loop::due_now(std::int64_t cost_ns) {
-  if (!is_used_up(cost_ns)) return false;
+  const bool used_up = is_used_up(cost_ns);
   const policy::kind kind = context_->when().what();
+  if (task_.no_pause > 0) return false;
+  if (!used_up) return kind == policy::kind::each_bind;
   const bool by_time = kind == policy::kind::budget || kind == policy::kind::each_bind;
   if (by_time && !slice_over_ && !somebody_waits(last_reading_)) {
     turn_start_ = last_reading_;
-    return false;
+    return kind == policy::kind::each_bind;
   }
   slice_over_ = true;
   load_meter();
@@ -292,6 +294,14 @@ void event_loop::enqueue_after_poll(ready_node& n) noexcept {
   adopt(n);
   ++metrics_.pauses;
   paused_.push_back(n);
+}
+
+void event_loop::give_way(ready_node& n) noexcept {
+  if (context_->when().queues_binds() && !slice_over_) {
+    enqueue(n);
+  } else {
+    enqueue_after_poll(n);
+  }
 }
 
 void event_loop::start(timer_node& n, time_point deadline) {

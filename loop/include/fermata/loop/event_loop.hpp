@@ -139,6 +139,8 @@ public:
   void enqueue(ready_node& n) noexcept;
   /// Adopts a node and appends it behind all that the next poll makes ready.
   void enqueue_after_poll(ready_node& n) noexcept;
+  /// What a due check leads to: behind the next poll, or under `each_bind` behind the ready queue.
+  void give_way(ready_node& n) noexcept;
   /// Adopts a node that becomes ready at `deadline`.
   void start(timer_node& n, time_point deadline);
   /// Work elsewhere (threads) that will come back by `post`: virtual time stands still meanwhile.

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+/// Promises: results that come later. Complete for a user of coroutines.
+///
+/// Shape:   a promise is an eager, shared, copyable handle; it settles once, with a value or an
+///          exception. A coroutine that returns one starts at once and runs to its first wait.
+///          A dropped handle cancels nothing: the work runs on.
+/// Pauses:  every bind and every `co_await` checks the slice; on a settled promise it goes on at
+/// once
+///          when nothing is due. Callbacks never run inside `resolve`.
+/// Thread:  the loop's. Only `event_loop::post` and the end of `detach` cross threads.
+/// Rejects: what the callback throws or its promise rejects with; `broken_promise` when the
+/// resolver
+///          is dropped; `loop_closed` when the loop ends.
+/// Cost:    one allocation a promise, one more a coroutine or bind; chains of any length need no
+///          stack, also without optimisation and under sanitizers.
+///
+/// `co_await p` gives `const T&` for an lvalue; for an rvalue `T`, moved out of the last handle,
+/// else copied (`contract_error` where T can only be moved). `bind` and `map` pass the same.
+#pragma once
+
+#include <fermata/promise/detail/state.hpp>
+
+#include <concepts>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+namespace fermata {
+
+template <typename T = void>
+class promise;
+template <typename T = void>
+class resolver;
+
+namespace detail {
+
+template <typename P>
+struct promised;
+template <typename T>
+struct promised<promise<T>> {
+  using type = T;
+};
+template <typename P>
+using promised_t = typename promised<std::remove_cvref_t<P>>::type;
+
+template <typename P>
+concept any_promise = requires {
+  typename promised<std::remove_cvref_t<P>>::type;
+};
+
+/// What `f` gives when it is called with a promise's value.
+template <typename F, typename T>
+struct called_with {
+  using type = std::invoke_result_t<F&, T>;
+};
+template <typename F>
+struct called_with<F, void> {
+  using type = std::invoke_result_t<F&>;
+};
+template <typename F, typename T>
+using called_with_t = typename called_with<F, T>::type;
+
+/// How the value of an lvalue promise is passed.
+template <typename T>
+struct read_as {
+  using type = const T&;
+};
+template <>
+struct read_as<void> {
+  using type = void;
+};
+template <typename T>
+using read_t = typename read_as<T>::type;
+
+template <typename T>
+struct coroutine_promise;
+
+struct access;
+
+}  // namespace detail
+
+template <typename T>
+class [[nodiscard]] promise {
+public:
+  using value_type = T;
+  using promise_type = detail::coroutine_promise<T>;
+
+  /// No promise; everything but assignment and destruction throws `contract_error`.
+  promise() noexcept = default;
+  promise(const promise& other) noexcept : promise(other.state_) {}
+  promise(promise&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+  promise& operator=(promise other) noexcept {
+    std::swap(state_, other.state_);
+    return *this;
+  }
+  ~promise() {
+    if (state_ != nullptr) state_->release_handle();
+  }
+
+  [[nodiscard]] explicit operator bool() const noexcept { return state_ != nullptr; }
+  [[nodiscard]] bool is_pending() const { return root().is_pending(); }
+  [[nodiscard]] bool is_resolved() const { return root().now() == detail::phase::resolved; }
+  [[nodiscard]] bool is_rejected() const { return root().now() == detail::phase::rejected; }
+  /// The rejection, which then counts as seen; null unless rejected.
+  [[nodiscard]] std::exception_ptr error() const { return root().error(); }
+  /// The value, or nullptr unless resolved. Not for promise<>.
+  [[nodiscard]] const T* peek() const requires(!std::is_void_v<T>) {
+    return is_resolved() ? &root().value() : nullptr;
+  }
+  /// The value of a resolved promise, moved out of the last handle.
+  /// Throws: the rejection; `contract_error` while it is pending.
+  T get() &&;
+
+  /// Goes on with `f(value) -> promise<U>` when this resolves; a rejection passes by.
+  /// Lifetime: `f` lives until the result has settled, so a capturing coroutine lambda is safe.
+  template <typename F>
+  auto bind(F f) const& -> detail::called_with_t<F, detail::read_t<T>>;
+  template <typename F>
+  auto bind(F f) && -> detail::called_with_t<F, T>;
+  /// The same with `f(value) -> U`.
+  template <typename F>
+  auto map(F f) const& -> promise<std::decay_t<detail::called_with_t<F, detail::read_t<T>>>>;
+  template <typename F>
+  auto map(F f) && -> promise<std::decay_t<detail::called_with_t<F, T>>>;
+  /// Goes on with `f(std::exception_ptr) -> promise<T>` when this rejects, `cancelled` included.
+  template <typename F>
+  promise catch_(F f) const;
+  /// Either of both.
+  template <typename F, typename H>
+  auto try_bind(F f, H h) const -> std::invoke_result_t<H&, std::exception_ptr>;
+  /// Runs `f() -> promise<>` in any case, then settles as this did; `f`'s own rejection wins.
+  template <typename F>
+  promise finalize(F f) const;
+
+private:
+  friend struct detail::access;
+  explicit promise(detail::state<T>* s) noexcept : state_(s) {
+    if (state_ != nullptr) state_->add_handle();
+  }
+  [[nodiscard]] detail::state<T>& root() const {
+    if (state_ == nullptr) throw contract_error("a promise that was moved from is used");
+    return state_->typed_root();
+  }
+
+  detail::state<T>* state_ = nullptr;
+};
+
+/// The other end of a promise. Moved, not copied; used once.
+template <typename T>
+class [[nodiscard]] resolver {
+public:
+  resolver() noexcept = default;
+  resolver(resolver&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+  resolver& operator=(resolver&& other) noexcept {
+    resolver taken(std::move(other));
+    std::swap(state_, taken.state_);
+    return *this;
+  }
+  /// Rejects a promise that is still pending with `broken_promise`.
+  ~resolver() {
+    if (state_ != nullptr) reject(std::make_exception_ptr(broken_promise()));
+  }
+
+  /// Settles the promise and queues its waiters. False: it was cancelled meanwhile, which is no
+  /// mistake.
+  /// Throws: `contract_error` at the second use.
+  template <typename... Args>
+  bool resolve(Args&&... args) {
+    detail::state<T>* s = take();
+    const bool first = s->typed_root().resolve(std::forward<Args>(args)...);
+    s->release();
+    return first;
+  }
+  bool reject(std::exception_ptr e) {
+    detail::state<T>* s = take();
+    const bool first = s->root().reject(std::move(e));
+    s->release();
+    return first;
+  }
+  /// Whether the promise is pending still and somebody holds it.
+  [[nodiscard]] bool is_waiting() const noexcept {
+    return state_ != nullptr && state_->root().is_pending() &&
+           (state_->count() > 1 || state_->waiters() > 0);
+  }
+  /// False once it has been used or moved from.
+  [[nodiscard]] explicit operator bool() const noexcept { return state_ != nullptr; }
+
+private:
+  friend struct detail::access;
+  explicit resolver(detail::state<T>* s) noexcept : state_(s) {}
+  detail::state<T>* take() {
+    if (state_ == nullptr) throw contract_error("a promise is resolved twice");
+    return std::exchange(state_, nullptr);
+  }
+
+  detail::state<T>* state_ = nullptr;
+};
+
+template <typename T>
+struct promise_and_resolver {
+  promise<T> future;
+  resolver<T> settle;
+};
+
+/// A promise and the means to settle it. A cancel rejects it with `cancelled` at once.
+template <typename T = void>
+[[nodiscard]] promise_and_resolver<T> make_promise();
+
+/// The same where a cancel means work: `on_cancel()` is called once and must see to it that the
+/// resolver is used soon, with `cancelled` or with a result that came first.
+template <typename T = void>
+[[nodiscard]] promise_and_resolver<T> make_task(unique_function<void()> on_cancel);
+
+/// A promise that has the value already.
+template <typename T>
+[[nodiscard]] promise<std::decay_t<T>> ready(T&& value);
+[[nodiscard]] promise<> ready();
+/// A promise that is rejected already.
+template <typename T = void>
+[[nodiscard]] promise<T> rejected(std::exception_ptr e);
+template <typename T = void, typename E>
+requires(!std::same_as<std::remove_cvref_t<E>, std::exception_ptr>)
+    [[nodiscard]] promise<T> rejected(E e) {
+  return rejected<T>(std::make_exception_ptr(std::move(e)));
+}
+/// A promise that stays pending until it is cancelled or its loop ends.
+template <typename T = void>
+[[nodiscard]] promise<T> never();
+
+/// Asks for an end of what `p` waits for.
+///
+/// Shape: follows what waits for what. A waiter of a promise that has other waiters leaves it and
+/// is
+///        rejected with `cancelled`; the cancel of the last waiter reaches the operation itself,
+///        which rejects once it is over, or resolves where its result came first. A task that runs
+///        or is about to hears of it at its next wait on a pending promise, or at `maybe_pause`. A
+///        request is delivered once.
+template <typename T>
+void cancel(const promise<T>& p);
+
+/// In a coroutine, `co_return co_await tail(p)`: the coroutine's promise becomes `p`, and its frame
+/// is freed at once, so that recursion of any depth runs in constant memory.
+template <typename T>
+[[nodiscard]] auto tail(promise<T> p);
+
+}  // namespace fermata
+
+#include <fermata/promise/detail/coroutine.hpp>
+#include <fermata/promise/detail/then.hpp>
