@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+// The file `index`:
+//
+//   fermata-mirror index 1 <LF>
+//   <SHA-256 of all that follows, 64 hex digits> <LF>
+//   <one line of JSON: texts and sizes> <LF>
+//   <repo> <version> <index.tar.gz>
+//
+// The checksum is verified before anything else is believed, so what follows can only be wrong if
+// somebody made it so; it is checked all the same, and refused.
+
+#include "saved_file.hpp"
+
+#include <fermata/loop/error.hpp>
+#include <fermata/mirror/data_directory.hpp>
+
+#include <fcntl.h>
+#include <nlohmann/json.hpp>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <filesystem>
+#include <stdexcept>
+#include <utility>
+
+namespace fermata::mirror {
+namespace {
+
+using json = nlohmann::json;
+
+constexpr std::string_view magic = "fermata-mirror index 1\n";
+constexpr std::size_t longest_head_bytes = 1024 * 1024;
+
+std::string head_of(const generation& g) {
+  json head;
+  head["remote"] = g.remote;
+  head["branch"] = g.branch;
+  head["commit"] = g.commit;
+  head["commit_time"] = g.commit_time.time_since_epoch().count();
+  head["files"] = g.files;
+  head["etag"] = g.etag;
+  head["notes"] = g.notes;
+  head["repo_bytes"] = g.repo.size();
+  head["version_bytes"] = g.version ? json(g.version->size()) : json(nullptr);
+  head["index_bytes"] = g.index.size();
+  return head.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+struct refusal : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+std::string text_of_size(saved_file_reader& in, std::uint64_t size) {
+  if (size > longest_head_bytes) throw refusal("a size in it is absurd");
+  std::string text(size, '\0');
+  if (!in.read(text.data(), text.size())) throw refusal("it ends early");
+  return text;
+}
+
+void read_index(saved_file_reader& in, std::uint64_t size, git_mem::growing_range& index) {
+  if (size > longest_saved_index_bytes) throw refusal("the index in it is too large");
+  index = git_mem::growing_range(size);
+  index.extend(size);
+  if (!in.read(reinterpret_cast<char*>(index.data()), size)) throw refusal("it ends early");
+  index.seal();
+}
+
+// Behind the magic and the checksum, which fits.
+std::unique_ptr<generation> read_generation(saved_file_reader& in) {
+  auto g = std::make_unique<generation>();
+  const json head = json::parse(in.line(longest_head_bytes));
+  g->remote = head.at("remote");
+  g->branch = head.at("branch");
+  g->commit = head.at("commit");
+  g->commit_time = std::chrono::sys_seconds(std::chrono::seconds(head.at("commit_time")));
+  g->files = head.at("files");
+  g->etag = head.at("etag");
+  g->notes = head.at("notes").get<std::vector<std::string>>();
+  g->repo = text_of_size(in, head.at("repo_bytes"));
+  if (!head.at("version_bytes").is_null()) {
+    g->version = text_of_size(in, head.at("version_bytes"));
+  }
+  read_index(in, head.at("index_bytes"), g->index);
+  if (!in.at_end()) throw refusal("bytes behind its end");
+  return g;
+}
+
+// What is wrong with the file's frame: nothing if its checksum fits.
+std::string frame_fault(saved_file_reader& in) {
+  if (in.text(magic.size()) != magic) return "it is no index of fermata-mirror";
+  const std::string expected = in.text(65);
+  if (expected.size() != 65 || expected.back() != '\n') return "it ends early";
+  if (in.digest_of_rest() != expected.substr(0, 64)) return "its checksum does not fit";
+  in.rewind_to(magic.size() + expected.size());
+  return {};
+}
+
+}  // namespace
+
+data_directory::data_directory(std::string path) : path_(std::move(path)) {
+  std::error_code code;
+  std::filesystem::create_directories(path_, code);
+  if (code) throw uv_error(code.value(), "cannot make the folder " + path_);
+  const std::string name = file("lock");
+  lock_ = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (lock_ < 0) throw errno_error("cannot open " + name);
+  if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+    const int why = errno;
+    std::array<char, 32> pid{};
+    const ssize_t n = ::pread(lock_, pid.data(), pid.size() - 1, 0);
+    ::close(lock_);
+    if (why != EWOULDBLOCK) throw uv_error(why, "cannot lock " + name);
+    const std::string who(pid.data(), n > 0 ? static_cast<std::size_t>(n) : 0);
+    throw error("cannot use " + path_ + ": another process holds " + name +
+                (who.empty() ? "" : " (pid " + who.substr(0, who.find('\n')) + ")"));
+  }
+  const std::string own = std::to_string(::getpid()) + "\n";
+  if (::ftruncate(lock_, 0) != 0 || ::pwrite(lock_, own.data(), own.size(), 0) < 0) {
+    const int why = errno;
+    ::close(lock_);
+    throw uv_error(why, "cannot write " + name);
+  }
+}
+
+data_directory::~data_directory() {
+  if (lock_ >= 0) ::close(lock_);
+}
+
+data_directory::data_directory(data_directory&& other) noexcept
+    : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)) {}
+
+data_directory& data_directory::operator=(data_directory&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(lock_, other.lock_);
+  return *this;
+}
+
+std::string data_directory::file(std::string_view name) const {
+  return (std::filesystem::path(path_) / name).string();
+}
+
+loaded_generation data_directory::load(std::string_view remote, std::string_view branch) {
+  const std::string name = file("index");
+  std::string fault;
+  {
+    saved_file_reader in(name);
+    if (!in.exists()) return {};
+    fault = frame_fault(in);
+    if (fault.empty()) try {
+        auto g = read_generation(in);
+        if (g->remote == remote && g->branch == branch) return {std::move(g), {}};
+        return {nullptr, name + " is of another remote or branch"};
+      } catch (const json::exception&) {
+        fault = "its head is no JSON of ours";
+      } catch (const refusal& e) {
+        fault = e.what();
+      }
+  }
+  const std::string aside = file("index.refused");
+  std::error_code code;
+  std::filesystem::rename(name, aside, code);
+  if (code) throw uv_error(code.value(), "cannot rename " + name + " to " + aside);
+  return {nullptr, name + ": " + fault + "; it is now " + aside};
+}
+
+void data_directory::save(const generation& g) {
+  const std::string target = file("index");
+  saved_file_writer out(file("index.new"));
+  out.write(magic);
+  out.begin_digest();  // leaves room for it
+  out.write(head_of(g));
+  out.write(g.repo);
+  if (g.version) out.write(*g.version);
+  out.write({reinterpret_cast<const char*>(g.index.data()), g.index.size()});
+  out.commit(target);
+}
+
+}  // namespace fermata::mirror

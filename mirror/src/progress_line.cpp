@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+// A bar of ASCII: it looks the same on every terminal, and in what people paste from one.
+
+#include "text.hpp"
+
+#include <fermata/mirror/progress_line.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace fermata::mirror {
+namespace {
+
+constexpr std::size_t bar_columns = 20;
+constexpr std::chrono::milliseconds redraw_every{100};
+constexpr std::chrono::milliseconds log_every{1000};
+
+// What stands behind the bar, the more important first.
+std::vector<std::string> facts(const progress_status& p) {
+  std::vector<std::string> all;
+  const std::string_view noun = p.phase.value_or("") == "index" ? "files" : "objects";
+  if (p.objects_done && p.objects_total) {
+    all.push_back(fmt::format("{} of {} {}", with_commas(*p.objects_done),
+                              with_commas(*p.objects_total), noun));
+  } else if (p.objects_done) {
+    all.push_back(fmt::format("{} {}", with_commas(*p.objects_done), noun));
+  }
+  if (p.bytes) all.push_back(human_bytes(*p.bytes));
+  if (p.bytes_per_second) all.push_back(human_bytes(*p.bytes_per_second) + "/s");
+  const auto left = p.left();
+  if (left && *p.share() < 1) all.push_back(human_duration(*left) + " left");
+  return all;
+}
+
+// Appends the words that fit in whole.
+void append(std::string& line, const std::vector<std::string>& words, std::size_t width) {
+  for (const std::string& word : words) {
+    if (line.size() + 2 + word.size() > width) return;
+    line += "  " + word;
+  }
+}
+
+}  // namespace
+
+std::string progress_bar(const progress_status& progress, std::size_t width) {
+  const auto share = progress.share();
+  std::string bar(bar_columns, '-');
+  if (share) {
+    const auto full = static_cast<std::size_t>(*share * static_cast<double>(bar_columns));
+    std::fill_n(bar.begin(), full, '#');
+  }
+  std::string line = fmt::format("{}  [{}]", progress.phase.value_or(""), bar);
+  if (share) line += fmt::format(" {:3}%", static_cast<int>(*share * 100));
+  if (line.size() > width) line.resize(width);
+  append(line, facts(progress), width);
+  return line;
+}
+
+std::string progress_text(const progress_status& progress) {
+  std::string line = progress.phase.value_or("") + ":";
+  if (const auto share = progress.share()) {
+    line += fmt::format(" {}%", static_cast<int>(*share * 100));
+  }
+  append(line, facts(progress), std::string::npos);
+  return line;
+}
+
+std::string progress_line::update(const progress_status& progress, std::chrono::milliseconds now) {
+  if (!progress.phase) return {};
+  std::string text;
+  if (*progress.phase != phase_) {
+    text = end();
+    phase_ = *progress.phase;
+    tenth_ = -1;
+    last_ = now - log_every;
+  }
+  return text + (width_ != 0 ? update_bar(progress, now) : update_text(progress, now));
+}
+
+std::string progress_line::update_bar(const progress_status& progress,
+                                      std::chrono::milliseconds now) {
+  const bool whole = progress.share().value_or(0) >= 1;
+  if (now - last_ < redraw_every && !whole) return {};
+  std::string line = progress_bar(progress, width_ - 1);  // a full line would wrap
+  if (line == shown_) return {};
+  last_ = now;
+  std::string text = "\r" + line;
+  if (shown_.size() > line.size()) text.append(shown_.size() - line.size(), ' ');
+  shown_ = std::move(line);
+  return text;
+}
+
+std::string progress_line::update_text(const progress_status& progress,
+                                       std::chrono::milliseconds now) {
+  const auto share = progress.share();
+  const int tenth = share ? static_cast<int>(*share * 10) : 0;
+  const bool whole = share.value_or(0) >= 1;
+  if (now - last_ < log_every && !(whole && tenth != tenth_)) return {};
+  if (share && tenth == tenth_) return {};
+  last_ = now;
+  tenth_ = tenth;
+  return progress_text(progress) + "\n";
+}
+
+std::string progress_line::end() {
+  if (shown_.empty()) return {};
+  shown_.clear();
+  return "\n";
+}
+
+}  // namespace fermata::mirror

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+#include <fermata/mirror/progress_line.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <string>
+
+using namespace fermata::mirror;
+using namespace std::chrono_literals;
+
+namespace {
+
+progress_status at(std::uint64_t done, std::string phase = "receive") {
+  progress_status p;
+  p.phase = std::move(phase);
+  p.objects_done = done;
+  p.objects_total = 42'156;
+  p.bytes = 4'380'000;
+  p.bytes_per_second = 21'600'000;
+  p.elapsed = 1210ms;
+  return p;
+}
+
+}  // namespace
+
+TEST_CASE("a bar shows objects, bytes, rate and the time left", "[mirror][progress]") {
+  CHECK(progress_bar(at(17'345), 120) ==
+        "receive  [########------------]  41%  17,345 of 42,156 objects  4.4 MB  21.6 MB/s  1.7 s "
+        "left");
+  CHECK(progress_bar(at(42'156), 120) ==
+        "receive  [####################] 100%  42,156 of 42,156 objects  4.4 MB  21.6 MB/s");
+}
+
+TEST_CASE("a bar keeps within the terminal", "[mirror][progress]") {
+  CHECK(progress_bar(at(17'345), 40) == "receive  [########------------]  41%");
+  CHECK(progress_bar(at(17'345), 0).empty());
+}
+
+TEST_CASE("a bar without a total shows what is known", "[mirror][progress]") {
+  progress_status p;
+  p.phase = "walk";
+  p.objects_done = 12;
+  CHECK(progress_bar(p, 120) == "walk  [--------------------]  12 objects");
+}
+
+TEST_CASE("a line on a terminal overwrites itself and its rest", "[mirror][progress]") {
+  progress_line line(30);
+  CHECK(line.update(at(0), 0ms) == "\rreceive  [-------------------");
+  CHECK(line.update(at(20'000), 50ms).empty());  // too soon
+  CHECK(line.update(at(20'000), 150ms) == "\rreceive  [#########----------");
+  CHECK(line.update(at(20'000), 1000ms).empty());  // nothing new
+  progress_status p;
+  p.phase = "walk";
+  CHECK(line.update(p, 1100ms) == "\n\rwalk  [--------------------]");
+  CHECK(line.end() == "\n");
+  CHECK(line.end().empty());
+}
+
+TEST_CASE("a log gets a line a second at most, and one a tenth", "[mirror][progress]") {
+  progress_line line(0);
+  CHECK(line.update(at(0), 0ms) == "receive: 0%  0 of 42,156 objects  4.4 MB  21.6 MB/s\n");
+  CHECK(line.update(at(17'345), 500ms).empty());
+  CHECK(line.update(at(17'345), 1000ms) ==
+        "receive: 41%  17,345 of 42,156 objects  4.4 MB  21.6 MB/s  1.7 s left\n");
+  CHECK(line.update(at(17'400), 5000ms).empty());
+  CHECK(line.update(at(42'156), 5100ms) ==
+        "receive: 100%  42,156 of 42,156 objects  4.4 MB  21.6 MB/s\n");
+  CHECK(line.update(at(42'156), 9000ms).empty());
+  CHECK(line.end().empty());
+}
+
+TEST_CASE("without a phase there is nothing to show", "[mirror][progress]") {
+  progress_line line(80);
+  CHECK(line.update(progress_status(), 0ms).empty());
+}
