@@ -26,8 +26,8 @@ TEST_CASE("object_id refuses what is no name", "[git_mem][object_id]") {
 
 TEST_CASE("object_id is ordered by its bytes and zero by default", "[git_mem][object_id]") {
   const object_id zero;
-  const object_id one = *object_id::from_hex(std::string(39, '0') + "1");
-  const object_id big = *object_id::from_hex("f" + std::string(39, '0'));
+  const object_id one = *object_id::from_hex(std::string(39, '0').append("1"));
+  const object_id big = *object_id::from_hex(std::string("f").append(39, '0'));
   CHECK(zero.is_zero());
   CHECK(zero < one);
   CHECK(one < big);

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+/// What a client and `git upload-pack` say to each other, in protocol 2, 1 and 0, without any I/O.
+///
+/// Shape:  readers take packets one by one (`push`) and say when their message is over.
+/// Pauses: never; a push is O(packet).
+/// Thread: any, one at a time.
+/// Throws: `failure`: reason::protocol for what git does not say, reason::remote for what the other
+///         side refused (`ERR`, band 3), reason::limit, reason::unsupported.
+#pragma once
+
+#include <fermata/git_mem/object_id.hpp>
+#include <fermata/git_mem/object_store.hpp>
+#include <fermata/git_mem/pkt_line.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fermata::git_mem {
+
+/// What an advertisement may use.
+struct protocol_limits {
+  std::uint64_t refs = 1'000'000;
+  std::uint64_t advertisement_bytes = std::uint64_t{256} << 20;
+  std::uint64_t shallow = 1'000'000;
+  std::uint64_t progress_bytes = std::uint64_t{16} << 20;
+};
+
+/// What the other side can do: "name" or "name=value", in its order.
+class capabilities {
+public:
+  void add(std::string_view text);        ///< one
+  void add_all(std::string_view spaced);  ///< separated by spaces
+  [[nodiscard]] bool has(std::string_view name) const;
+  [[nodiscard]] std::optional<std::string> find_value(std::string_view name) const;
+  /// Is `word` among the words of the value of `name`? ("fetch=shallow wait-for-done")
+  [[nodiscard]] bool offers(std::string_view name, std::string_view word) const;
+  [[nodiscard]] const std::vector<std::string>& all() const noexcept { return all_; }
+
+private:
+  std::vector<std::string> all_;
+};
+
+/// Is this a name that a ref may have (git check-ref-format, or HEAD)?
+[[nodiscard]] bool is_ref_name(std::string_view name) noexcept;
+
+/// What the other side says first.
+struct advertisement {
+  int version = 0;  ///< 0, 1 or 2
+  capabilities can;
+  std::vector<reference> refs;     ///< versions 0 and 1; symbolic targets are filled in
+  std::vector<object_id> shallow;  ///< versions 0 and 1
+};
+
+class advertisement_reader {
+public:
+  explicit advertisement_reader(protocol_limits limits = {}) : limits_(limits) {}
+
+  /// True when the advertisement is over.
+  [[nodiscard]] bool push(const pkt& p);
+  [[nodiscard]] advertisement& result() noexcept { return result_; }
+
+private:
+  void read_line(std::string_view payload);
+  void read_ref(std::string_view line);
+  void finish();
+
+  protocol_limits limits_;
+  advertisement result_;
+  bool started_ = false;
+  bool caps_read_ = false;
+  std::uint64_t bytes_ = 0;
+};
+
+/// Protocol 2: asks for the refs under the prefixes (all if there are none).
+[[nodiscard]] std::string ls_refs_request(const capabilities& can,
+                                          const std::vector<std::string>& prefixes);
+
+class ls_refs_reader {
+public:
+  explicit ls_refs_reader(std::vector<std::string> prefixes = {}, protocol_limits limits = {})
+      : prefixes_(std::move(prefixes)), limits_(limits) {}
+
+  [[nodiscard]] bool push(const pkt& p);
+
+  /// Servers may ignore the prefixes: these are filtered again.
+  [[nodiscard]] std::vector<reference>& refs() noexcept { return refs_; }
+  /// What HEAD stands for in an empty repository.
+  [[nodiscard]] const std::string& unborn_head() const noexcept { return unborn_head_; }
+
+private:
+  std::vector<std::string> prefixes_;
+  protocol_limits limits_;
+  std::vector<reference> refs_;
+  std::string unborn_head_;
+  std::uint64_t bytes_ = 0;
+};
+
+/// What to fetch. Without haves `done` is said at once.
+struct fetch_request {
+  std::vector<object_id> wants;
+  std::vector<object_id> haves;
+  std::vector<object_id> shallow;
+  std::uint32_t depth = 0;  ///< 0: all history
+  bool thin_pack = true;
+  bool include_tag = false;
+  bool progress = true;
+  bool done = true;
+};
+
+/// Throws: `failure` (reason::unsupported) if the other side cannot do what is asked.
+[[nodiscard]] std::string write_fetch(const advertisement& from, const fetch_request& request);
+
+/// The answer to a fetch, up to the end of the pack.
+class fetch_reader {
+public:
+  /// What a packet was. `data` is valid as long as the packet.
+  struct event {
+    enum class kind : std::uint8_t { none, pack, progress, done };
+    kind what = kind::none;
+    std::string_view data;
+  };
+
+  /// `version` as advertised; `deepen`: whether the request had a depth (version 0 answers that
+  /// apart).
+  fetch_reader(int version, bool deepen, protocol_limits limits = {});
+
+  [[nodiscard]] event push(const pkt& p);
+
+  /// Throws if the answer may not end here: the other side hung up.
+  void finish_input() const;
+
+  [[nodiscard]] const std::vector<object_id>& shallow() const noexcept { return shallow_; }
+  [[nodiscard]] const std::vector<object_id>& unshallow() const noexcept { return unshallow_; }
+  [[nodiscard]] const std::vector<object_id>& common() const noexcept { return common_; }
+  [[nodiscard]] bool ready() const noexcept { return ready_; }
+  [[nodiscard]] bool in_pack() const noexcept { return section_ == section::pack; }
+  [[nodiscard]] std::uint64_t pack_bytes() const noexcept { return pack_bytes_; }
+
+  /// What band 2 said last, without control characters: for messages.
+  [[nodiscard]] const std::string& last_words() const noexcept { return last_words_; }
+
+private:
+  enum class section : std::uint8_t { start, acks, shallow, other, pack, over };
+
+  [[nodiscard]] event push_v2(const pkt& p);
+  [[nodiscard]] event push_v0(const pkt& p);
+  [[nodiscard]] event read_band(std::string_view payload);
+  void open_section(std::string_view name);
+  void read_ack(std::string_view line);
+  bool read_shallow(std::string_view line);
+
+  int version_;
+  protocol_limits limits_;
+  section section_;
+  std::vector<object_id> shallow_;
+  std::vector<object_id> unshallow_;
+  std::vector<object_id> common_;
+  bool ready_ = false;
+  std::uint64_t pack_bytes_ = 0;
+  std::uint64_t progress_bytes_ = 0;
+  std::string last_words_;
+};
+
+/// Sorts `ids` and drops what is there twice: shallow lines come with duplicates.
+void sort_unique(std::vector<object_id>& ids);
+
+}  // namespace fermata::git_mem

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+/// Commits and trees of a snapshot: a commit's facts, the entries of a tree, a walk from a path.
+///
+/// Pauses: never; `tree_reader::next` and `read_commit` are below 50 us, a step of `tree_walk`
+/// takes
+///         its budget and one unit more.
+/// Thread: any, one at a time.
+/// Throws: `failure`: reason::not_found for a path or object that is not there, reason::corrupt for
+///         a damaged tree and for names that must never reach a file or URL (`..`, `.git`, `a/b`).
+#pragma once
+
+#include <fermata/git_mem/failure.hpp>
+#include <fermata/git_mem/object_reader.hpp>
+#include <fermata/git_mem/object_store.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fermata::git_mem {
+
+struct signature {
+  std::string name;
+  std::string email;
+  std::chrono::sys_seconds when;
+};
+
+struct commit {
+  object_id id;
+  object_id tree;
+  std::vector<object_id> parents;
+  signature author;
+  signature committer;
+  std::string message;
+};
+
+/// Parsed by libgit2.
+[[nodiscard]] commit read_commit(const snapshot_ptr& from, const object_id& id);
+
+/// What a tree entry is, as git writes it (octal).
+enum class file_mode : std::uint32_t {
+  tree = 0040000,
+  file = 0100644,
+  group_writable = 0100664,  ///< in very old trees; treat it as `file`
+  executable = 0100755,
+  symlink = 0120000,
+  submodule = 0160000,
+};
+
+struct tree_entry {
+  file_mode mode = file_mode::file;
+  std::string_view name;  ///< a view of the tree's content
+  object_id id;
+};
+
+/// Entries of one tree, in git's order, each checked: mode, name, order.
+class tree_reader {
+public:
+  explicit tree_reader(std::span<const std::uint8_t> content) : content_(content) {}
+  [[nodiscard]] std::optional<tree_entry> next();
+
+private:
+  std::span<const std::uint8_t> content_;
+  std::size_t at_ = 0;
+  std::string_view last_name_;
+  bool last_is_tree_ = false;
+};
+
+/// May a file or directory have this name? Not empty, `.`, `..` or `.git` (of any case), no `/`
+/// and no NUL.
+[[nodiscard]] bool is_safe_name(std::string_view name) noexcept;
+
+/// Walks all files below a path, in the order of their paths.
+///
+/// Shape:  `step` until `done` or `error`; each step gives at most one entry. Directories are
+/// entered
+///         and not given; submodules are given and not entered.
+/// Cost:   the open trees on the way from the root to the entry.
+class tree_walk {
+public:
+  struct entry {
+    std::string path;  ///< from the root of the walk, without it
+    file_mode mode = file_mode::file;
+    object_id id;
+    std::uint64_t size_bytes = 0;  ///< 0 for a submodule
+  };
+  struct result {
+    step_state state = step_state::more;
+    std::chrono::nanoseconds cost{};
+    const entry* found = nullptr;  ///< valid until the next step
+  };
+  static constexpr std::size_t deepest = 256;
+  static constexpr std::size_t longest_path = 4096;
+
+  /// `root` is a commit, or a tree; `path` is a directory in it, empty for all.
+  tree_walk(snapshot_ptr from, const object_id& root, std::string_view path = {});
+  tree_walk(tree_walk&&) noexcept;
+  tree_walk& operator=(tree_walk&&) noexcept;
+  ~tree_walk();
+
+  result step(std::chrono::nanoseconds budget = default_step_budget);
+  [[nodiscard]] const failure& error() const;
+
+private:
+  struct work;
+  std::unique_ptr<work> work_;
+};
+
+/// Finds what stands at a path, in slices: `step` until `done` or `error`, then `found`.
+class path_finder {
+public:
+  path_finder(snapshot_ptr from, const object_id& root, std::string_view path);
+  path_finder(path_finder&&) noexcept;
+  path_finder& operator=(path_finder&&) noexcept;
+  ~path_finder();
+
+  step_result step(std::chrono::nanoseconds budget = default_step_budget);
+  [[nodiscard]] const failure& error() const;
+
+  /// After `done`: what is there, or nothing.
+  struct place {
+    file_mode mode = file_mode::tree;
+    object_id id;
+  };
+  [[nodiscard]] const std::optional<place>& found() const;
+
+private:
+  struct work;
+  std::unique_ptr<work> work_;
+};
+
+}  // namespace fermata::git_mem
