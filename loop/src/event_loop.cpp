@@ -262,6 +262,7 @@ void event_loop::end_gap(time_point now) noexcept {
   if (now - gap_start_ > longest.wall) {
     longest.wall = now - gap_start_;
     longest.wall_site = meter_.site;
+    longest.wall_task = context_->name();
   }
   if (!options_.measure_cpu) return;
   const std::chrono::nanoseconds cpu(thread_cpu_ns() - gap_cpu_start_ns_);

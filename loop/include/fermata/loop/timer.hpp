@@ -28,6 +28,8 @@ public:
 protected:
   timer_node() noexcept = default;
   ~timer_node();
+  /// Takes the node off the timers, or out of the ready queue.
+  void stop() noexcept;
 
 private:
   friend class timer_heap;
@@ -68,9 +70,12 @@ private:
   std::uint64_t started_ = 0;
 };
 
-inline timer_node::~timer_node() {
+inline void timer_node::stop() noexcept {
   if (index_ != none) heap_->cancel(*this);
+  unlink();
 }
+
+inline timer_node::~timer_node() { stop(); }
 
 /// Calls `f` once after `delay`, unless it is destroyed before.
 /// Lifetime: the loop outlives the timer.

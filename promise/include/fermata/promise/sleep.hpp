@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+/// Waiting for time to pass.
+///
+/// Units:   nanoseconds on the loop's time source; a sleep is never early.
+/// Thread:  loop.
+/// Rejects: `cancelled` at once when it is cancelled.
+/// Cost:    a sleep is one allocation and O(log n) on the loop's timers.
+#pragma once
+
+#include <fermata/promise/promise.hpp>
+
+#include <chrono>
+
+namespace fermata {
+
+[[nodiscard]] promise<> sleep_for(std::chrono::nanoseconds d);
+[[nodiscard]] promise<> sleep_until(time_point t);
+
+/// The time that `with_timeout` gave was over.
+class timed_out : public error {
+public:
+  explicit timed_out(std::chrono::nanoseconds after);
+};
+
+namespace detail {
+
+/// Settles like a promise unless the time is over first.
+template <typename T>
+class timeout_node final : public timer_node, public canceller {
+public:
+  static promise<T> make(std::chrono::nanoseconds d, promise<T> p) {
+    if (!p.is_pending()) return p;
+    auto* out = new state<T>;
+    promise<T> result = access::handle(out);
+    event_loop& loop = event_loop::current();
+    auto* node = new timeout_node(d, out);
+    node->guarded_.wait_for(access::root(p));
+    loop.start(*node, loop.now() + d);
+    return result;
+  }
+
+private:
+  struct guarded final : waiter {
+    explicit guarded(timeout_node& o) : owner(o) {}
+    void run() noexcept override { owner.settle(); }
+    void drop() noexcept override { owner.give_up(std::make_exception_ptr(broken_promise())); }
+    timeout_node& owner;
+  };
+
+  timeout_node(std::chrono::nanoseconds d, state<T>* out) : guarded_(*this), after_(d), out_(out) {
+    out_->set_producer(this);
+  }
+  ~timeout_node() { out_->release(); }
+
+  void run() noexcept override {
+    is_over_ = true;
+    if (state_base* s = request_cancel()) cancel_state(s);
+  }
+  state_base* request_cancel() noexcept override {
+    if (!guarded_.is_waiting()) return nullptr;
+    state_base* s = cancel_or_leave(guarded_);
+    if (s == nullptr) give_up(std::make_exception_ptr(cancelled()));
+    return s;
+  }
+  void settle() noexcept {
+    promise<T> p = access::handle(static_cast<state<T>*>(guarded_.upstream()));
+    guarded_.let_go();
+    if (is_over_ && p.is_rejected() && is_cancelled(p.error())) {
+      give_up(p.error());
+      return;
+    }
+    settle_like(out_->typed_root(), std::move(p));
+    delete this;
+  }
+  void give_up(std::exception_ptr e) noexcept {
+    out_->root().reject(is_over_ ? std::make_exception_ptr(timed_out(after_)) : std::move(e));
+    delete this;
+  }
+
+  guarded guarded_;
+  std::chrono::nanoseconds after_;
+  state<T>* out_;
+  bool is_over_ = false;
+};
+
+}  // namespace detail
+
+/// Settles like `p`; when `d` is over before, `p` is cancelled and, once it has ended, the result
+/// is rejected with `timed_out`. A value that comes in spite of the cancel wins.
+template <typename T>
+promise<T> with_timeout(std::chrono::nanoseconds d, promise<T> p) {
+  return detail::timeout_node<T>::make(d, std::move(p));
+}
+
+}  // namespace fermata

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// Children of a scope: counted in, counted out, cancelled together.
+//
+// Invariant: a child stands in children_ from its start until its promise has settled, so the
+// scope, which lives in the frame of run(), outlives every child.
+
+#include <fermata/promise/scope.hpp>
+
+namespace fermata {
+
+void scope::child::run() noexcept {
+  std::exception_ptr e = upstream()->error();
+  let_go();
+  scope_.ended(*this, std::move(e));
+}
+
+void scope::child::drop() noexcept {
+  scope_.ended(*this, std::make_exception_ptr(broken_promise()));
+}
+
+void scope::adopt(std::unique_ptr<child> c, detail::state_base& s) {
+  child& kept = *c;
+  if (kept.kind_ == kind::daemon) ++daemons_;
+  kept.place_ = children_.insert(children_.end(), std::move(c));
+  if (!s.is_pending()) {
+    ended(kept, s.error());
+    return;
+  }
+  kept.wait_for(s);
+  if (is_cancelled_) detail::cancel_state(&s);  // it failed the scope while it started
+}
+
+void scope::ended(child& c, std::exception_ptr e) noexcept {
+  if (c.kind_ == kind::daemon) --daemons_;
+  children_.erase(c.place_);
+  if (e && !fermata::is_cancelled(e)) fail(std::move(e));
+  if (!all_ended_) return;
+  if (children_.empty()) {
+    all_ended_.resolve();
+  } else if (children_.size() == daemons_) {
+    cancel_all(true);
+  }
+}
+
+void scope::fail(std::exception_ptr e) {
+  failures_.push_back(std::move(e));
+  cancel();
+}
+
+void scope::cancel() noexcept {
+  if (is_cancelled_) return;
+  is_cancelled_ = true;
+  if (body_ != nullptr) detail::cancel_state(body_);
+  cancel_all(false);
+}
+
+// A cancel never runs user code but for hooks of make_task, so the list may only shrink by what
+// left.
+void scope::cancel_all(bool daemons_only) noexcept {
+  for (auto at = children_.begin(); at != children_.end();) {
+    child& c = **at++;
+    if ((daemons_only && c.kind_ != kind::daemon) || !c.is_waiting()) continue;
+    if (detail::state_base* s = detail::cancel_or_leave(c)) {
+      detail::cancel_state(s);
+    } else {
+      ended(c, nullptr);
+    }
+  }
+}
+
+promise<> scope::children_ended() {
+  if (children_.size() == daemons_) cancel_all(true);
+  if (children_.empty()) return ready();
+  auto [ended, settle] = make_task<>([this] { cancel(); });
+  all_ended_ = std::move(settle);
+  return ended;
+}
+
+promise<> scope::release() {
+  while (!hooks_.empty()) {
+    unique_function<promise<>()> hook = std::move(hooks_.back());
+    hooks_.pop_back();
+    try {
+      promise<> done = hook();
+      co_await done;
+    } catch (...) {
+      failures_.push_back(std::current_exception());
+    }
+  }
+}
+
+}  // namespace fermata

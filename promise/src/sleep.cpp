@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// A sleep is one object: the state of its promise and the timer that settles it.
+
+#include <fermata/promise/sleep.hpp>
+
+#include <fmt/format.h>
+
+namespace fermata {
+namespace {
+
+class sleeping final : public detail::state<void>,
+                       private timer_node,
+                       private loop_resident,
+                       private detail::canceller {
+public:
+  explicit sleeping(time_point deadline) {
+    event_loop& loop = event_loop::current();
+    set_producer(this);
+    add_ref();  // the timer's
+    loop.start(*this, deadline);
+    move_in(loop);
+  }
+
+private:
+  void run() noexcept override {
+    typed_root().resolve();  // does nothing where a cancel came first
+    release();
+  }
+  void loop_ends() noexcept override { end(std::make_exception_ptr(loop_closed())); }
+  detail::state_base* request_cancel() noexcept override {
+    end(std::make_exception_ptr(cancelled()));
+    return nullptr;
+  }
+  void end(std::exception_ptr e) noexcept {
+    stop();
+    root().reject(std::move(e));
+    release();
+  }
+  void on_settled() noexcept override { move_out(); }
+};
+
+}  // namespace
+
+promise<> sleep_until(time_point t) {
+  detail::state<void>* s = new sleeping(t);
+  promise<> p = detail::access::handle(s);
+  s->release();
+  return p;
+}
+
+promise<> sleep_for(std::chrono::nanoseconds d) {
+  return sleep_until(event_loop::current().now() + d);
+}
+
+timed_out::timed_out(std::chrono::nanoseconds after)
+    : error(fmt::format("timed out after {} ms",
+                        std::chrono::duration_cast<std::chrono::milliseconds>(after).count())) {}
+
+}  // namespace fermata
