@@ -62,12 +62,6 @@ bool read_listen(std::string_view text, mirror_options& options) {
   return true;
 }
 
-void read_remote(const std::string& text, mirror_options& options) {
-  const std::size_t hash = text.find('#');
-  options.remote = text.substr(0, hash);
-  if (hash != std::string::npos) options.branch = text.substr(hash + 1);
-}
-
 struct raw_options {
   std::string remote;
   std::string listen = "127.0.0.1:8080";
@@ -116,8 +110,9 @@ std::variant<mirror_options, exit_message> parse_options(const std::vector<std::
   if (raw.version) return exit_message{0, "fermata-mirror " + std::string(version) + "\n"};
 
   mirror_options options;
-  read_remote(raw.remote, options);
-  if (options.remote.empty()) return wrong("--remote <url[#branch]> is needed");
+  options.remote = raw.remote;
+  if (options.remote.empty() || options.remote.starts_with('#'))
+    return wrong("--remote <url[#branch]> is needed");
   if (!read_listen(raw.listen, options)) {
     return wrong("--listen " + raw.listen + " has not the form address:port");
   }
@@ -132,17 +127,6 @@ std::variant<mirror_options, exit_message> parse_options(const std::vector<std::
   }
   options.data_directory = raw.data;
   return options;
-}
-
-std::string without_password(std::string_view url) {
-  const std::size_t scheme = url.find("://");
-  if (scheme == std::string_view::npos) return std::string(url);
-  const std::size_t begin = scheme + 3;
-  const std::size_t path = std::min(url.find('/', begin), url.size());
-  const std::size_t at = url.substr(0, path).rfind('@');
-  const std::size_t colon = url.find(':', begin);
-  if (at == std::string_view::npos || at < begin || colon > at) return std::string(url);
-  return std::string(url.substr(0, colon + 1)) + "***" + std::string(url.substr(at));
 }
 
 std::string authority(std::string_view address, std::uint16_t port) {

@@ -16,8 +16,7 @@
 namespace fermata::mirror {
 
 struct mirror_options {
-  std::string remote;  ///< without the branch
-  std::string branch;  ///< empty: what the remote's HEAD names
+  std::string remote;  ///< as given, perhaps with a #branch: `git_mem::remote_url` reads it
   std::string listen_address = "127.0.0.1";
   std::uint16_t listen_port = 8080;  ///< 0: any free one
   policy work_policy = policy::budget();
@@ -39,9 +38,6 @@ struct exit_message {
 
 /// The text of `--help`.
 [[nodiscard]] std::string help_text();
-
-/// `url` as it may be shown and handed on: a password in it is `***`.
-[[nodiscard]] std::string without_password(std::string_view url);
 
 /// An address and a port as they stand in a URL: `127.0.0.1:8080`, `[::1]:8080`.
 [[nodiscard]] std::string authority(std::string_view address, std::uint16_t port);
