@@ -2,7 +2,8 @@
 // The pool: one mutex, one condition, threads that decide by the bounds whether they stay.
 //
 // Invariant: under the mutex, threads <= max(bounds.max, threads that run a job), and a job is
-// queued only while no more threads may be started or one has been woken for it.
+// queued only while no more threads may be started or one has been woken for it. Jobs wait only
+// while the queue is full, and their ids are above all in the queue.
 
 #include <fermata/loop/error.hpp>
 #include <fermata/loop/worker_pool.hpp>
@@ -26,6 +27,7 @@ struct worker_pool::shared {
   std::mutex mutex;
   std::condition_variable wake;
   std::deque<job> queue;
+  std::deque<job> waiting;
   std::list<std::thread> threads;
   std::vector<std::thread> left;  // ended, to be joined
   pool_bounds bounds;
@@ -34,6 +36,8 @@ struct worker_pool::shared {
   job_id next_id = 1;
   bool ending = false;
 
+  job_id queue_last(std::deque<job>& into, unique_function<void()>& call);
+  void refill();
   void start_threads();
   void work(std::list<std::thread>::iterator self);
   bool wait_for_job(std::unique_lock<std::mutex>& lock);
@@ -42,11 +46,14 @@ struct worker_pool::shared {
 worker_pool::worker_pool() : shared_(std::make_unique<shared>()) {}
 
 worker_pool::~worker_pool() {
+  ending_.request_stop();
   std::deque<shared::job> dropped;
+  std::deque<shared::job> dropped_too;
   {
     const std::lock_guard lock(shared_->mutex);
     shared_->ending = true;
     dropped.swap(shared_->queue);
+    dropped_too.swap(shared_->waiting);
   }
   shared_->wake.notify_all();
   for (;;) {
@@ -98,6 +105,7 @@ void worker_pool::shared::work(std::list<std::thread>::iterator self) {
   while (wait_for_job(lock)) {
     job mine = std::move(queue.front());
     queue.pop_front();
+    refill();
     lock.unlock();
     mine.call();
     mine.call = nullptr;  // what it captured ends outside of the lock
@@ -118,42 +126,77 @@ void worker_pool::set_bounds(pool_bounds bounds) {
   shared_->wake.notify_all();
 }
 
-void worker_pool::set_queue_limit(std::size_t jobs) {
+pool_bounds worker_pool::bounds() const {
   const std::lock_guard lock(shared_->mutex);
-  shared_->queue_limit = jobs;
+  return shared_->bounds;
+}
+
+void worker_pool::set_queue_limit(std::size_t jobs) {
+  {
+    const std::lock_guard lock(shared_->mutex);
+    shared_->queue_limit = jobs;
+    shared_->refill();
+    shared_->start_threads();
+  }
+  shared_->wake.notify_all();
+}
+
+// Under the mutex. Moves what waits into the room there is.
+void worker_pool::shared::refill() {
+  while (!waiting.empty() && queue.size() < queue_limit) {
+    queue.push_back(std::move(waiting.front()));
+    waiting.pop_front();
+  }
+}
+
+// Under the mutex. Gives the job back where no thread can be started.
+worker_pool::job_id worker_pool::shared::queue_last(std::deque<job>& into,
+                                                    unique_function<void()>& call) {
+  const job_id id = next_id++;
+  into.push_back({id, std::move(call)});
+  try {
+    start_threads();
+  } catch (...) {
+    call = std::move(into.back().call);
+    into.pop_back();
+    throw;
+  }
+  wake.notify_one();
+  return id;
 }
 
 std::optional<worker_pool::job_id> worker_pool::try_submit(unique_function<void()>& job) {
   const std::lock_guard lock(shared_->mutex);
   if (shared_->queue.size() >= shared_->queue_limit) return std::nullopt;
-  const job_id id = shared_->next_id++;
-  shared_->queue.push_back({id, std::move(job)});
-  try {
-    shared_->start_threads();
-  } catch (...) {
-    job = std::move(shared_->queue.back().call);
-    shared_->queue.pop_back();
-    throw;
-  }
-  shared_->wake.notify_one();
-  return id;
+  return shared_->queue_last(shared_->queue, job);
+}
+
+worker_pool::job_id worker_pool::submit(unique_function<void()>& job) {
+  const std::lock_guard lock(shared_->mutex);
+  const bool full = shared_->queue.size() >= shared_->queue_limit;
+  return shared_->queue_last(full ? shared_->waiting : shared_->queue, job);
 }
 
 bool worker_pool::remove(job_id id) {
   unique_function<void()> dropped;  // ends outside of the lock
   const std::lock_guard lock(shared_->mutex);
-  const auto at = std::find_if(shared_->queue.begin(), shared_->queue.end(),
-                               [id](const shared::job& j) { return j.id == id; });
-  if (at == shared_->queue.end()) return false;
-  dropped = std::move(at->call);
-  shared_->queue.erase(at);
-  return true;
+  for (std::deque<shared::job>* jobs : {&shared_->queue, &shared_->waiting}) {
+    const auto at = std::lower_bound(jobs->begin(), jobs->end(), id,
+                                     [](const shared::job& j, job_id i) { return j.id < i; });
+    if (at == jobs->end() || at->id != id) continue;
+    dropped = std::move(at->call);
+    jobs->erase(at);
+    shared_->refill();
+    return true;
+  }
+  return false;
 }
 
 pool_counts worker_pool::counts() const {
   const std::lock_guard lock(shared_->mutex);
   const std::size_t threads = shared_->threads.size();
-  return {threads, shared_->idle, shared_->queue.size(), threads - shared_->idle};
+  return {threads, shared_->idle, shared_->queue.size(), threads - shared_->idle,
+          shared_->waiting.size()};
 }
 
 }  // namespace fermata

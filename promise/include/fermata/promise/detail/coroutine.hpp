@@ -70,6 +70,8 @@ public:
   }
   [[nodiscard]] bool take_cancel() noexcept { return std::exchange(cancel_requested_, false); }
   [[nodiscard]] bool cancel_is_requested() const noexcept { return cancel_requested_; }
+  /// Keeps a request for the next wait: what the coroutine waited for has come already.
+  void remember_cancel() noexcept { cancel_requested_ = true; }
   void resume() noexcept {
     waiting_ = nullptr;
     self_.resume();
@@ -144,6 +146,10 @@ public:
   void run() noexcept override { coroutine_.resume(); }
   void drop() noexcept override { coroutine_.destroy(); }
   state_base* cancel_wait() noexcept override {
+    if (!is_waiting()) {
+      if (!has_left_) coroutine_.remember_cancel();
+      return nullptr;
+    }
     state_base* next = cancel_or_leave(*this);
     if (next == nullptr) {
       has_left_ = true;

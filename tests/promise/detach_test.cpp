@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+#include <fermata/promise/detach.hpp>
+#include <fermata/promise/pause.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <future>
+#include <memory>
+#include <semaphore>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+using namespace std::chrono_literals;
+using fermata::cancel;
+using fermata::cancelled;
+using fermata::detach;
+using fermata::event_loop;
+using fermata::is_cancelled;
+using fermata::loop_closed;
+using fermata::loop_options;
+using fermata::pool_bounds;
+using fermata::promise;
+using fermata::timer;
+using fermata::virtual_clock;
+
+namespace {
+
+int add(int a, int b) { return a + b; }
+int fail() { throw std::runtime_error("no luck"); }
+
+/// A job that says when it runs and ends when it is let go.
+struct gate {
+  std::binary_semaphore started{0};
+  std::binary_semaphore open{0};
+  int pass(int value) {
+    started.release();
+    open.acquire();
+    return value;
+  }
+};
+
+std::string wait_for_stop(std::stop_token stop, std::binary_semaphore& started) {
+  std::binary_semaphore stopped(0);
+  const std::stop_callback wake(stop, [&stopped] { stopped.release(); });
+  started.release();
+  stopped.acquire();
+  return "stopped";
+}
+
+template <typename T>
+promise<> until_settled(promise<T> p) {
+  while (p.is_pending()) co_await fermata::pause();
+}
+
+template <typename T>
+void run_until_settled(event_loop& loop, const promise<T>& p) {
+  loop.run([&] { return until_settled(p); });
+}
+
+}  // namespace
+
+TEST_CASE("detach gives the result of a function that runs on another thread",
+          "[promise][detach]") {
+  event_loop loop;
+  CHECK(loop.run([] { return detach(add, 2, 3); }) == 5);
+  const auto thread = loop.run([] { return detach([] { return std::this_thread::get_id(); }); });
+  CHECK(thread != std::this_thread::get_id());
+}
+
+TEST_CASE("detach moves its arguments in and its result out", "[promise][detach]") {
+  event_loop loop;
+  auto text = std::make_unique<std::string>("a");
+  auto more = [](std::unique_ptr<std::string> s) {
+    *s += "b";
+    return s;
+  };
+  const auto result = loop.run([&] { return detach(more, std::move(text)); });
+  CHECK(*result == "ab");
+}
+
+TEST_CASE("detach carries an exception across", "[promise][detach]") {
+  event_loop loop;
+  CHECK_THROWS_WITH(loop.run([] { return detach(fail); }), "no luck");
+}
+
+TEST_CASE("a detached job is destroyed on the thread that ran it", "[promise][detach]") {
+  event_loop loop;
+  std::promise<std::thread::id> where;
+  auto end = where.get_future();
+  std::shared_ptr<int> last(new int(1), [&where](int* p) {
+    delete p;
+    where.set_value(std::this_thread::get_id());
+  });
+  const auto ran = loop.run([&] {
+    return detach([](const std::shared_ptr<int>&) { return std::this_thread::get_id(); },
+                  std::move(last));
+  });
+  CHECK(end.get() == ran);
+}
+
+TEST_CASE("a full queue lets jobs wait in order and runs none on the loop", "[promise][detach]") {
+  event_loop loop;
+  loop.pool().set_bounds({1, 1});
+  loop.pool().set_queue_limit(1);
+  gate first;
+  std::vector<int> order;
+  std::vector<promise<>> jobs;
+  loop.run([&] {
+    jobs.push_back(detach([&first] { static_cast<void>(first.pass(0)); }));
+    first.started.acquire();
+    for (int i = 1; i <= 5; ++i) jobs.push_back(detach([&order, i] { order.push_back(i); }));
+    CHECK(loop.pool().counts().queued == 1);
+    CHECK(loop.pool().counts().waiting == 4);
+    CHECK(order.empty());
+    first.open.release();
+  });
+  for (const promise<>& job : jobs) run_until_settled(loop, job);
+  CHECK(order == std::vector<int>{1, 2, 3, 4, 5});
+}
+
+TEST_CASE("a raised queue limit takes in the jobs that wait", "[promise][detach]") {
+  event_loop loop;
+  loop.pool().set_bounds({0, 0});
+  loop.pool().set_queue_limit(1);
+  std::vector<promise<int>> jobs;
+  loop.run([&] {
+    for (int i = 0; i < 4; ++i) jobs.push_back(detach(add, i, i));
+  });
+  loop.pool().set_queue_limit(3);
+  CHECK(loop.pool().counts().queued == 3);
+  CHECK(loop.pool().counts().waiting == 1);
+  loop.pool().set_bounds({0, 2});
+  for (const promise<int>& job : jobs) run_until_settled(loop, job);
+  CHECK(*jobs.back().peek() == 6);
+}
+
+TEST_CASE("cancelling a detached job that has not started takes it out", "[promise][detach]") {
+  event_loop loop;
+  loop.pool().set_bounds({0, 0});
+  loop.pool().set_queue_limit(1);
+  loop.run([&] {
+    const promise<int> queued = detach(add, 1, 1);
+    const promise<int> waiting = detach(add, 2, 2);
+    cancel(queued);
+    CHECK(is_cancelled(queued.error()));
+    CHECK(loop.pool().counts().queued == 1);
+    cancel(waiting);
+    CHECK(is_cancelled(waiting.error()));
+    CHECK(loop.pool().counts().queued == 0);
+  });
+}
+
+TEST_CASE("cancelling a detached job that runs asks it to stop and waits for its end",
+          "[promise][detach]") {
+  event_loop loop;
+  std::binary_semaphore started(0);
+  promise<std::string> job;
+  loop.run([&] {
+    job = detach(wait_for_stop, std::ref(started));
+    started.acquire();
+    cancel(job);
+    CHECK(job.is_pending());
+  });
+  run_until_settled(loop, job);
+  CHECK(is_cancelled(job.error()));
+}
+
+TEST_CASE("cancelling a detached job without a token gives its result", "[promise][detach]") {
+  event_loop loop;
+  gate g;
+  promise<int> job;
+  loop.run([&] {
+    job = detach([&g] { return g.pass(7); });
+    g.started.acquire();
+    cancel(job);
+    CHECK(job.is_pending());
+    g.open.release();
+  });
+  run_until_settled(loop, job);
+  CHECK(*job.peek() == 7);
+}
+
+TEST_CASE("the end of a loop stops jobs that run and drops those that wait", "[promise][detach]") {
+  promise<std::string> runs;
+  promise<int> waits;
+  bool dropped_job_ran = false;
+  {
+    event_loop loop;
+    loop.pool().set_bounds({1, 1});
+    std::binary_semaphore started(0);
+    loop.run([&] {
+      runs = detach(wait_for_stop, std::ref(started));
+      waits = detach([&dropped_job_ran] {
+        dropped_job_ran = true;
+        return 1;
+      });
+      started.acquire();
+    });
+  }
+  CHECK_THROWS_AS(std::move(runs).get(), loop_closed);
+  CHECK_THROWS_AS(std::move(waits).get(), loop_closed);
+  CHECK_FALSE(dropped_job_ran);
+}
+
+TEST_CASE("virtual time stands still while a detached job runs", "[promise][detach]") {
+  virtual_clock clock;
+  loop_options options;
+  options.clock = &clock;
+  event_loop loop(std::move(options));
+  gate g;
+  bool fired = false;
+  timer soon(loop, 1ms, [&fired] { fired = true; });
+  std::jthread opener([&g] {
+    g.started.acquire();
+    g.open.release();
+  });
+  CHECK(loop.run([&] { return detach([&g] { return g.pass(1); }); }) == 1);
+  CHECK_FALSE(fired);
+}
+
+TEST_CASE("a thousand detached jobs come back once each", "[promise][detach]") {
+  event_loop loop;
+  loop.pool().set_queue_limit(10);
+  std::atomic<int> ran = 0;
+  std::vector<promise<int>> jobs;
+  loop.run([&] {
+    for (int i = 0; i < 1000; ++i) jobs.push_back(detach([&ran, i] { return ran += 1, i; }));
+    for (std::size_t i = 0; i < jobs.size(); i += 7) cancel(jobs[i]);
+  });
+  int given = 0;
+  for (const promise<int>& job : jobs) {
+    run_until_settled(loop, job);
+    if (job.is_resolved()) ++given;
+  }
+  CHECK(given == ran);
+}
