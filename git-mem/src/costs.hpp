@@ -18,7 +18,7 @@ using cost_ns = std::chrono::nanoseconds;
 
 inline constexpr std::size_t inflate_input_cut = 2048;
 inline constexpr std::size_t inflate_output_cut = 16 * 1024;
-inline constexpr std::size_t hash_cut = 32 * 1024;
+inline constexpr std::size_t hash_cut = 16 * 1024;
 inline constexpr std::size_t copy_cut = 64 * 1024;
 inline constexpr std::size_t delta_input_cut = 4096;
 inline constexpr std::size_t scan_cut = 1024;  // list elements looked at in one unit

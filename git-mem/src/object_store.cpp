@@ -45,19 +45,24 @@ std::uint64_t snapshot::pack_bytes() const noexcept {
   return n;
 }
 
-// The last reader of a snapshot may be on any thread: hence the mutex.
+// The last reader of a snapshot may be on any thread: hence the mutex. Once the store is gone
+// nobody calls for slices: what comes then is freed at once, or it would keep itself alive in its
+// own list.
 struct object_store::reclaimer {
   std::mutex guard;
   std::deque<std::unique_ptr<pack>> packs;
   std::deque<std::unique_ptr<snapshot>> snapshots;
+  bool store_is_gone = false;
 
-  void add(std::unique_ptr<pack> p) {
+  // An argument that is not kept dies at the caller, behind the lock: a snapshot brings its packs
+  // here.
+  void add(std::unique_ptr<pack>&& p) {
     const std::lock_guard lock(guard);
-    packs.push_back(std::move(p));
+    if (!store_is_gone) packs.push_back(std::move(p));
   }
-  void add(std::unique_ptr<snapshot> s) {
+  void add(std::unique_ptr<snapshot>&& s) {
     const std::lock_guard lock(guard);
-    snapshots.push_back(std::move(s));
+    if (!store_is_gone) snapshots.push_back(std::move(s));
   }
 };
 
@@ -68,6 +73,8 @@ object_store::~object_store() {
   current_.reset();
   while (reclaim_step()) {
   }
+  const std::lock_guard lock(reclaimer_->guard);
+  reclaimer_->store_is_gone = true;
 }
 
 std::shared_ptr<const pack> object_store::adopt(std::unique_ptr<pack> p) {
