@@ -19,7 +19,8 @@ namespace {
 
 constexpr std::string_view sign =
     R"(<svg viewBox="0 0 50 33" aria-hidden="true"><path d="M4 29a21 21 0 0 1 42 0" fill="none" )"
-    R"(stroke="currentColor" stroke-width="5" stroke-linecap="round"/><circle cx="25" cy="26" r="4" )"
+    R"(stroke="currentColor" stroke-width="5" stroke-linecap="round"/>)"
+    R"(<circle cx="25" cy="26" r="4" )"
     R"(fill="currentColor"/></svg>)";
 
 std::string_view badge_class(const service_status& status) {
