@@ -36,9 +36,6 @@ endmacro()
 # Language level, warnings and sanitizer-friendly flags of one target.
 function(fermata_compile target)
   target_compile_features(${target} PUBLIC cxx_std_20)
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    target_compile_options(${target} PUBLIC -fcoroutines)
-  endif()
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
                                            -Woverloaded-virtual -Wunused-result)
   if(FERMATA_WERROR)
@@ -63,16 +60,32 @@ function(fermata_add_module name)
   target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS include FILES ${headers})
   target_include_directories(${target} PRIVATE src)
   target_link_libraries(${target} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
-  install(TARGETS ${target} EXPORT fermata-targets FILE_SET HEADERS
+  install(TARGETS ${target} EXPORT fermata-${name} FILE_SET HEADERS
           ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-  set(PC_NAME ${target})
-  set(PC_DESCRIPTION ${arg_DESCRIPTION})
-  list(JOIN arg_PC_REQUIRES ", " PC_REQUIRES)
-  list(JOIN arg_PC_PRIVATE ", " PC_PRIVATE)
-  configure_file(${PROJECT_SOURCE_DIR}/cmake/module.pc.in ${target}.pc @ONLY)
-  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${target}.pc
+  set(needs ${arg_PUBLIC})
+  list(FILTER needs INCLUDE REGEX "^fermata::")
+  list(TRANSFORM needs REPLACE "^fermata::" "")
+  set_property(GLOBAL APPEND PROPERTY FERMATA_MODULES ${name})
+  set_property(GLOBAL PROPERTY FERMATA_NEEDS_${name} ${needs})
+  fermata_install_pkg_config(${target} "${arg_DESCRIPTION}" "${arg_PC_REQUIRES};${arg_PC_PRIVATE}")
+endfunction()
+
+# Writes and installs <name>.pc. The libraries are archives: what they are made with is linked into
+# the program that uses them, so all of it stands in Requires, and --static makes no difference.
+function(fermata_install_pkg_config PC_NAME PC_DESCRIPTION requires)
+  list(REMOVE_ITEM requires "")
+  list(REMOVE_DUPLICATES requires)
+  list(JOIN requires ", " PC_REQUIRES)
+  set(to ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig)
+  file(RELATIVE_PATH PC_UP ${to} ${CMAKE_INSTALL_PREFIX})
+  file(RELATIVE_PATH PC_LIBDIR ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL_LIBDIR})
+  file(RELATIVE_PATH PC_INCLUDEDIR ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL_INCLUDEDIR})
+  string(REGEX REPLACE "/$" "" PC_UP "${PC_UP}")
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/module.pc.in ${PC_NAME}.pc @ONLY)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${PC_NAME}.pc
           DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endfunction()
+
 
 # fermata_add_program(fermata-mirror SOURCES programs/x.cpp LIBRARIES fermata::mirror)
 function(fermata_add_program name)
@@ -104,10 +117,20 @@ function(fermata_add_test name)
   endif()
 endfunction()
 
-# The package: find_package(fermata COMPONENTS promise), and one .pc file a module.
+# The package: find_package(fermata COMPONENTS promise), one export file and one .pc file a module.
 function(fermata_install_package)
   set(dir ${CMAKE_INSTALL_LIBDIR}/cmake/fermata)
-  install(EXPORT fermata-targets NAMESPACE fermata:: DESTINATION ${dir})
+  get_property(modules GLOBAL PROPERTY FERMATA_MODULES)
+  set(FERMATA_MODULES_DOWNWARDS)
+  set(FERMATA_MODULE_NEEDS)
+  foreach(module IN LISTS modules)
+    install(EXPORT fermata-${module} NAMESPACE fermata:: DESTINATION ${dir})
+    list(PREPEND FERMATA_MODULES_DOWNWARDS ${module})
+    get_property(needs GLOBAL PROPERTY FERMATA_NEEDS_${module})
+    list(JOIN needs " " needs)
+    string(APPEND FERMATA_MODULE_NEEDS "set(fermata_${module}_needs ${needs})\n")
+  endforeach()
+  list(JOIN FERMATA_MODULES_DOWNWARDS " " FERMATA_MODULES_DOWNWARDS)
   configure_package_config_file(cmake/fermata-config.cmake.in fermata-config.cmake
                                 INSTALL_DESTINATION ${dir})
   write_basic_package_version_file(fermata-config-version.cmake COMPATIBILITY SameMinorVersion)
