@@ -86,7 +86,6 @@ function(fermata_install_pkg_config PC_NAME PC_DESCRIPTION requires)
           DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endfunction()
 
-
 # fermata_add_program(fermata-mirror SOURCES programs/x.cpp LIBRARIES fermata::mirror)
 function(fermata_add_program name)
   cmake_parse_arguments(arg "" "" "SOURCES;LIBRARIES" ${ARGN})
