@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+// The life of connections: begun, counted, told to stop, waited for.
+
+#include "server_core.hpp"
+
+#include "connection.hpp"
+
+#include <fermata/http/http_date.hpp>
+#include <fermata/promise/context.hpp>
+#include <fermata/promise/sleep.hpp>
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+namespace fermata::http::detail {
+namespace {
+
+constexpr std::size_t most_refusing = 64;
+
+std::chrono::sys_seconds system_time() {
+  return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+}
+
+}  // namespace
+
+std::string_view date_clock::text(std::chrono::sys_seconds now) {
+  if (text_.empty() || now != second_) {
+    second_ = now;
+    text_ = to_http_date(now);
+  }
+  return text_;
+}
+
+server_core::server_core(handler h, server_options o)
+    : loop(event_loop::current()), handle(std::move(h)), options(std::move(o)) {
+  if (!options.wall_clock) options.wall_clock = system_time;
+}
+
+std::chrono::nanoseconds server_core::shortest_time() const {
+  return std::min({options.header_time, options.body_time, options.idle_time, options.write_time,
+                   options.linger_time});
+}
+
+promise<> server_core::converse(std::shared_ptr<server_core> core,
+                                std::unique_ptr<byte_stream> stream,
+                                place at) {
+  connection c(*core, *stream);
+  at->conversation = &c;
+  const bool refused = at->refused;
+  ++(refused ? core->refusing : core->counters.active_connections);
+  try {
+    promise<> over = refused ? c.turn_away() : c.run();
+    co_await over;
+  } catch (const cancelled&) {
+    stream->cancel();
+  } catch (...) {
+    core->log(log_level::error, "connection failed why=" + message_of(std::current_exception()));
+  }
+  --(refused ? core->refusing : core->counters.active_connections);
+  core->connections.erase(at);
+  if (core->connections.empty())
+    for (resolver<>& waiting : std::exchange(core->waiting_for_end, {})) waiting.resolve();
+}
+
+promise<> server_core::begin(std::shared_ptr<server_core> core,
+                             std::unique_ptr<byte_stream> stream) {
+  ++core->counters.connections;
+  const bool full = core->counters.active_connections >= core->options.most_connections;
+  if (full) ++core->counters.refused_connections;
+  if (core->stopping || (full && core->refusing >= most_refusing)) return ready();
+  const place at = core->connections.emplace(core->connections.end());
+  at->refused = full;
+  // By value: the list may be changed by what runs at once.
+  promise<> done = in_class(latency_class::prompt, [core, at, held = std::move(stream)]() mutable {
+    return converse(core, std::move(held), at);
+  });
+  if (done.is_pending()) at->done = done;
+  return done;
+}
+
+promise<> server_core::all_ended() {
+  if (connections.empty()) return ready();
+  auto [ended, settle] = make_promise<>();
+  waiting_for_end.push_back(std::move(settle));
+  return ended;
+}
+
+void server_core::stop_accepting() {
+  stopping = true;
+  for (const promise<>& p : std::exchange(accepting, {})) cancel(p);
+}
+
+void server_core::cancel_connections() {
+  std::vector<promise<>> left;  // a copy: connections may end while they are cancelled
+  for (const running& r : connections) left.push_back(r.done);
+  for (const promise<>& p : left)
+    if (p) cancel(p);
+}
+
+promise<> server_core::end(std::shared_ptr<server_core> core, std::chrono::nanoseconds patience) {
+  core->stop_accepting();
+  std::vector<connection*> open;
+  for (const running& r : core->connections) open.push_back(r.conversation);
+  for (connection* c : open)
+    if (c != nullptr) c->stop();
+  promise<> graceful = with_timeout(patience, core->all_ended());
+  try {
+    co_await graceful;
+    co_return;
+  } catch (const timed_out&) {
+    core->log(log_level::warn,
+              "shutdown cuts connections count=" + std::to_string(core->connections.size()));
+  }
+  core->cancel_connections();
+  promise<> ended = core->all_ended();
+  co_await ended;
+}
+
+}  // namespace fermata::http::detail
