@@ -4,6 +4,8 @@
 #include "server_core.hpp"
 
 #include <fermata/http/server.hpp>
+#include <fermata/promise/context.hpp>
+#include <fermata/promise/tcp.hpp>
 
 #include <utility>
 
@@ -28,6 +30,19 @@ server::~server() {
 
 promise<> server::serve(std::unique_ptr<byte_stream> stream) {
   return detail::server_core::begin(core_, std::move(stream));
+}
+
+std::string server::listen(std::string_view address) {
+  auto listener = std::make_shared<tcp_listener>(address);  // std::function must be copyable
+  accept_from([listener] { return listener->accept(); });
+  return listener->address();
+}
+
+void server::accept_from(std::function<promise<std::unique_ptr<byte_stream>>()> accept) {
+  const auto start = [core = core_, accept] {
+    return detail::server_core::accept_all(core, accept);
+  };
+  core_->accepting.push_back(in_class(latency_class::prompt, start));
 }
 
 promise<> server::shutdown(std::chrono::nanoseconds patience) {

@@ -17,6 +17,8 @@ namespace fermata::http::detail {
 namespace {
 
 constexpr std::size_t most_refusing = 64;
+constexpr std::chrono::nanoseconds first_back_off = std::chrono::milliseconds(10);
+constexpr std::chrono::nanoseconds longest_back_off = std::chrono::seconds(1);
 
 std::chrono::sys_seconds system_time() {
   return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
@@ -77,6 +79,31 @@ promise<> server_core::begin(std::shared_ptr<server_core> core,
   });
   if (done.is_pending()) at->done = done;
   return done;
+}
+
+promise<> server_core::accept_all(std::shared_ptr<server_core> core, acceptor accept) {
+  std::chrono::nanoseconds back_off = first_back_off;
+  while (!core->stopping) {
+    std::string failure;
+    try {
+      std::unique_ptr<byte_stream> stream = co_await accept();
+      static_cast<void>(begin(core, std::move(stream)));
+      back_off = first_back_off;
+      continue;
+    } catch (const cancelled&) {
+      break;
+    } catch (const std::exception& e) {
+      failure = e.what();
+    }
+    ++core->counters.accept_failures;
+    core->log(log_level::warn, failure);
+    try {
+      co_await sleep_for(back_off);
+    } catch (const cancelled&) {
+      break;
+    }
+    back_off = std::min(2 * back_off, longest_back_off);
+  }
 }
 
 promise<> server_core::all_ended() {

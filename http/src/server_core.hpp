@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <list>
 #include <memory>
 #include <string>
@@ -37,10 +38,12 @@ struct server_core {
     promise<> done;
     bool refused = false;  // over the limit: it is told so
   };
+  using acceptor = std::function<promise<std::unique_ptr<byte_stream>>()>;
   using place = std::list<running>::iterator;
 
   /// Serves a connection; settles when it has ended, and never rejects.
   static promise<> begin(std::shared_ptr<server_core> core, std::unique_ptr<byte_stream> stream);
+  static promise<> accept_all(std::shared_ptr<server_core> core, acceptor accept);
   /// What `server::shutdown` does.
   static promise<> end(std::shared_ptr<server_core> core, std::chrono::nanoseconds patience);
   void stop_accepting();

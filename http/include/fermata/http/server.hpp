@@ -79,6 +79,11 @@ public:
   /// Returns: the address with the real port.
   std::string listen(std::string_view address);
 
+  /// Serves each stream that `accept` gives, one after another, until it rejects with `cancelled`.
+  /// Any other rejection is logged and counted, and followed by a wait of 10 ms, twice as long each
+  /// time in a row up to 1 s: out of descriptors, a server neither spins nor ends.
+  void accept_from(std::function<promise<std::unique_ptr<byte_stream>>()> accept);
+
   /// Serves one connection over any stream; settles when it has ended, never rejects for what the
   /// client does.
   promise<> serve(std::unique_ptr<byte_stream> stream);
