@@ -36,7 +36,7 @@ endmacro()
 # Language level, warnings and sanitizer-friendly flags of one target.
 function(fermata_compile target)
   target_compile_features(${target} PUBLIC cxx_std_20)
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow
                                            -Woverloaded-virtual -Wunused-result)
   if(FERMATA_WERROR)
     target_compile_options(${target} PRIVATE -Werror)
