@@ -5,7 +5,7 @@ string(REPLACE "// refused: " "" expected "${expected}")
 if(NOT expected)
   message(FATAL_ERROR "${SOURCE}: no line \"// refused: <what the compiler says>\"")
 endif()
-list(TRANSFORM INCLUDES PREPEND -isystem OUTPUT_VARIABLE includes)
+list(TRANSFORM INCLUDES PREPEND -I OUTPUT_VARIABLE includes)
 set(command ${COMPILER} -std=c++20 -fsyntax-only -Werror=unused-result ${includes} ${SOURCE})
 
 execute_process(COMMAND ${command} RESULT_VARIABLE status ERROR_VARIABLE errors)
