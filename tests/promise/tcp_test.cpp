@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
+#include "stream_support.hpp"
+
 #include <fermata/promise/context.hpp>
-#include <fermata/promise/pause.hpp>
 #include <fermata/promise/tcp.hpp>
 
 #include <catch2/catch.hpp>
@@ -19,25 +20,25 @@ using fermata::byte_stream;
 using fermata::byte_view;
 using fermata::bytes_of;
 using fermata::cancel;
-using fermata::cancelled;
 using fermata::connect_options;
 using fermata::contract_error;
 using fermata::error;
 using fermata::event_loop;
 using fermata::is_cancelled;
 using fermata::loop_closed;
-using fermata::maybe_pause;
 using fermata::promise;
 using fermata::read_exactly;
 using fermata::read_to_end;
 using fermata::tcp_connect;
 using fermata::tcp_listener;
-using fermata::timer;
 using fermata::write_text;
+using fermata::test::failure_of;
+using fermata::test::stream_ptr;
+using fermata::test::turns;
+using fermata::test::until_settled;
+using fermata::test::write_and_end;
 
 namespace {
-
-using stream_ptr = std::unique_ptr<byte_stream>;
 
 struct connected_pair {
   stream_ptr client;
@@ -66,13 +67,6 @@ promise<> echo(byte_stream& s) {
   co_await std::move(end);
 }
 
-promise<> write_and_end(byte_stream& s, std::string text) {
-  promise<> written = write_text(s, std::move(text));
-  co_await std::move(written);
-  promise<> end = s.shutdown();
-  co_await std::move(end);
-}
-
 promise<std::string> through_echo(connected_pair& both, std::string text) {
   promise<> echoing = echo(*both.server);
   promise<> writing = write_and_end(*both.client, std::move(text));
@@ -83,15 +77,13 @@ promise<std::string> through_echo(connected_pair& both, std::string text) {
   co_return result;
 }
 
-template <typename T>
-promise<> until_settled(promise<T> p) {
-  while (p.is_pending()) co_await fermata::pause();
-}
-
-template <typename T>
-std::string failure_of(event_loop& loop, const promise<T>& p) {
-  loop.run([&] { return until_settled(p); });
-  return p.is_rejected() ? fermata::message_of(p.error()) : "no failure";
+promise<> cancel_after_a_while(promise<> writing) {
+  promise<> a_while = turns(200);
+  co_await std::move(a_while);
+  CHECK(writing.is_pending());
+  cancel(writing);
+  promise<> end = until_settled(writing);
+  co_await std::move(end);
 }
 
 /// A loop with a connection over loopback.
@@ -291,12 +283,9 @@ TEST_CASE("a cancelled write ends at once and counts tell what was sent", "[prom
   connection c;
   const std::string large(30'000'000, 'x');
   promise<> writing;
-  c.loop.run([&]() -> promise<> {
+  c.loop.run([&] {
     writing = c.both.client->write(bytes_of(large));
-    for (int i = 0; i < 200; ++i) co_await fermata::pause();
-    CHECK(writing.is_pending());
-    cancel(writing);
-    co_await until_settled(writing);
+    return cancel_after_a_while(writing);
   });
   CHECK(is_cancelled(writing.error()));
   const std::uint64_t sent = c.both.client->counts().written_bytes;

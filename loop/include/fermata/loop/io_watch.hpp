@@ -19,7 +19,8 @@ enum class io_direction : std::uint8_t { read, write };
 class io_watch {
 public:
   io_watch() noexcept = default;
-  /// Takes `fd`, which must be non-blocking and pollable; it is closed with the watch.
+  /// Takes `fd`, which must be pollable and becomes non-blocking; it is closed with the watch or at
+  /// the end of the loop, whichever comes first.
   /// Throws: `error` (the descriptor is then closed).
   io_watch(event_loop& loop, int fd);
   io_watch(io_watch&& other) noexcept;
@@ -27,7 +28,7 @@ public:
   ~io_watch() { close(); }
 
   [[nodiscard]] int fd() const noexcept;
-  [[nodiscard]] bool is_open() const noexcept { return handle_ != nullptr; }
+  [[nodiscard]] bool is_open() const noexcept;
   /// Makes `n` ready once when the direction is; `contract_error` where another node waits.
   void wait(io_direction d, ready_node& n);
   /// Nobody waits for this direction any more; the node is not called.
