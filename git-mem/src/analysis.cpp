@@ -363,8 +363,7 @@ bool analysis::check_end() {
   const std::uint64_t end = context_.made->end_offset() + trailer_bytes;
   const std::uint64_t size = context_.made->bytes().size();
   if (size > end) {
-    throw failure(reason::corrupt, detail::at_byte(end) + ": " + std::to_string(size - end) +
-                                       " bytes after the end of the pack");
+    throw failure(reason::corrupt, detail::at_byte(end) + ": bytes after the end of the pack");
   }
   if (!input_ended_) return false;
   context_.made->bytes_.seal();

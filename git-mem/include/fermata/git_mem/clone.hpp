@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+/// Clones a repository into memory: receives and analyses it side by side.
+///
+/// Shape:    a scope of two children over a bounded channel: back-pressure reaches the server, and
+///           what fails in one ends the other. Protocol 2, with 1 and 0 as fallback.
+/// Pauses:   may; at most one step (about 50 us) or one piece of 64 KiB runs between two checks.
+/// Thread:   loop.
+/// Rejects:  `failure`, which begins with `cannot clone <url>: `; `cancelled`. Nothing is kept
+/// then. Cost:     the pack's bytes, 40 bytes an object, 8 MB of recent objects, 256 KiB of pieces.
+#pragma once
+
+#include <fermata/git_mem/analyse.hpp>
+#include <fermata/git_mem/object_store.hpp>
+#include <fermata/git_mem/protocol.hpp>
+#include <fermata/git_mem/remote_url.hpp>
+#include <fermata/promise/promise.hpp>
+#include <fermata/promise/stream.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fermata::git_mem {
+
+enum class clone_phase : std::uint8_t { connect, negotiate, receive, resolve, done };
+
+/// "connect", "negotiate", "receive", "resolve" or "done".
+[[nodiscard]] std::string_view phase_name(clone_phase phase) noexcept;
+
+struct clone_progress {
+  clone_phase phase = clone_phase::connect;
+  std::uint64_t objects_done = 0;
+  std::uint64_t objects_total = 0;
+  std::uint64_t bytes = 0;       ///< of the pack, received
+  std::string_view remote_says;  ///< the server's last words, without control characters
+};
+
+struct clone_options {
+  clone_options() {}  // not an aggregate: see STYLE.md, coroutines under g++ 12
+
+  std::uint32_t depth = 1;  ///< commits of history; 0: all
+  pack_limits pack;
+  protocol_limits protocol;
+  std::chrono::nanoseconds connect_timeout = std::chrono::seconds(30);
+  std::chrono::nanoseconds idle_timeout = std::chrono::seconds(120);  ///< without a byte
+  std::function<void(const clone_progress&)> on_progress;             ///< after every step
+};
+
+struct clone_result {
+  clone_result() {}
+
+  std::vector<reference> refs;  ///< HEAD and what was asked for, as the server has them
+  std::string ref;              ///< what was cloned: "refs/heads/master"
+  object_id tip;                ///< zero if the repository is empty
+  std::vector<object_id> shallow;
+  std::unique_ptr<pack> objects;
+  pack_progress progress;
+  int protocol_version = 0;
+
+  [[nodiscard]] bool is_empty() const noexcept { return tip.is_zero(); }
+};
+
+/// Clones over a stream that is connected to `git upload-pack`. Lifetime: `stream` outlives the
+/// promise. The `daemon_request`, where one is needed, has been written.
+promise<clone_result> clone_over(byte_stream& stream, remote_url url, clone_options options = {});
+
+/// A snapshot of a clone, for `object_store::publish`.
+[[nodiscard]] snapshot make_snapshot(object_store& store, clone_result result);
+
+}  // namespace fermata::git_mem

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+// Clones over a stream in memory whose other end plays what a real `git upload-pack` answers: what
+// the client will ask is known, so the answer can be made beforehand.
+
+#include "support/pack_builder.hpp"
+#include "support/temp_repository.hpp"
+
+#include <fermata/git_mem/analyse.hpp>
+#include <fermata/git_mem/clone.hpp>
+#include <fermata/git_mem/walk.hpp>
+#include <fermata/promise/sleep.hpp>
+#include <fermata/promise/test_loop.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <random>
+#include <string>
+
+using namespace fermata::git_mem;
+using namespace fermata::test;
+using fermata::byte_stream;
+using fermata::bytes_of;
+using fermata::promise;
+using fermata::test_loop;
+
+namespace {
+
+// Says all of `answer` in pieces of 1 to `most` bytes, and reads what the client says.
+promise<> play(byte_stream& server, std::string answer, std::size_t most) {
+  std::mt19937 random(3);
+  for (std::size_t at = 0; at < answer.size();) {
+    const std::size_t n = std::min<std::size_t>(1 + random() % most, answer.size() - at);
+    promise<> written = server.write(bytes_of(std::string_view(answer).substr(at, n)));
+    co_await written;
+    at += n;
+  }
+  co_await server.shutdown();
+}
+
+struct outcome {
+  clone_result result;
+  std::string error;
+};
+
+promise<outcome> attempt(promise<clone_result> clone) {
+  outcome o;
+  try {
+    o.result = co_await std::move(clone);
+  } catch (const failure& f) {
+    o.error = f.what();
+  }
+  co_return o;
+}
+
+outcome clone_from(const std::string& answer,
+                   const std::string& url = "/repo",
+                   clone_options options = {},
+                   std::size_t most = 5000) {
+  test_loop loop;
+  auto streams = fermata::memory_stream_pair(1 << 20);
+  return loop.run([&]() -> promise<outcome> {
+    promise<> played = play(*streams.second, answer, most);
+    promise<clone_result> cloned = clone_over(*streams.first, remote_url::parse(url), options);
+    outcome o = co_await attempt(std::move(cloned));
+    streams.first->close();
+    cancel(played);
+    co_return o;
+  });
+}
+
+class served_repository {
+public:
+  served_repository() {
+    repo.run("git init -q -b main . && git config uploadpack.allowFilter true");
+    for (int i = 0; i < 5; ++i) {
+      repo.write("packages/p" + std::to_string(i) + "/opam",
+                 std::string(400, 'x') + std::to_string(i));
+      repo.run("git add -A && git commit -qm c" + std::to_string(i));
+    }
+    repo.run("git tag -a -m t v1 && git branch other HEAD~2");
+  }
+
+  [[nodiscard]] object_id rev(const std::string& name) const {
+    return *object_id::from_hex(repo.output("git rev-parse '" + name + "'").substr(0, 40));
+  }
+
+  // What upload-pack answers to the requests for this tip.
+  [[nodiscard]] std::string answer(int version,
+                                   const object_id& tip,
+                                   std::uint32_t depth,
+                                   const std::string& ls_refs) const {
+    fetch_request request;
+    request.wants = {tip};
+    request.depth = depth;
+    request.thin_pack = false;
+    advertisement from;
+    from.version = version;
+    from.can.add("fetch=shallow");
+    from.can.add_all("side-band-64k shallow ofs-delta agent");
+    std::string asked = version == 2 ? ls_refs : "";
+    asked += write_fetch(from, request);
+    repo.write("../" + repo.path().filename().string() + "/.git/asked", asked);
+    return repo.output("GIT_PROTOCOL=version=" + std::to_string(version) +
+                       " git upload-pack . < .git/asked 2>.git/err || true");
+  }
+  [[nodiscard]] std::string v2(const std::string& name, std::uint32_t depth = 1) const {
+    capabilities can;
+    can.add("ls-refs=unborn");
+    return answer(2, rev(name), depth, ls_refs_request(can, {}));
+  }
+
+  temp_folder repo;
+};
+
+}  // namespace
+
+TEST_CASE("clone_over clones at a depth, over every version", "[git_mem][clone]") {
+  const served_repository served;
+  const int version = GENERATE(2, 1, 0);
+  const std::uint32_t depth = GENERATE(1U, 3U, 0U);
+  capabilities can;
+  can.add("ls-refs");
+  const std::string answer =
+      served.answer(version, served.rev("HEAD"), depth, ls_refs_request(can, {}));
+  std::vector<clone_phase> phases;
+  clone_options options;
+  options.depth = depth;
+  options.on_progress = [&phases](const clone_progress& p) {
+    if (phases.empty() || phases.back() != p.phase) phases.push_back(p.phase);
+  };
+  const std::size_t most = GENERATE(std::size_t{3}, std::size_t{100'000});
+  outcome o = clone_from(answer, "/repo", options, most);
+  REQUIRE(o.error == "");
+  CHECK(o.result.protocol_version == version);
+  CHECK(o.result.tip == served.rev("HEAD"));
+  CHECK(o.result.ref == "refs/heads/main");
+  const std::size_t commits = depth == 0 ? 5 : depth;
+  CHECK(o.result.objects->object_count() ==
+        std::stoul(served.repo.output("git rev-list --objects -n " + std::to_string(commits) +
+                                      " HEAD | wc -l")));
+  CHECK(o.result.shallow.size() == (depth == 0 ? 0 : 1));
+  CHECK(phases.front() == clone_phase::negotiate);
+  CHECK(phases.back() == clone_phase::done);
+}
+
+TEST_CASE("clone_over takes a branch, a tag or a whole ref", "[git_mem][clone]") {
+  const served_repository served;
+  for (const std::string name : {"other", "v1", "refs/heads/other"}) {
+    const outcome o = clone_from(served.v2(name), "/repo#" + name);
+    CHECK(o.error == "");
+    CHECK(o.result.tip == served.rev(name));
+  }
+  CHECK(clone_from(served.v2("HEAD"), "/repo#nope").error ==
+        "cannot clone /repo: branch \"nope\" is not in the repository");
+}
+
+TEST_CASE("clone_over of an empty repository gives no tip", "[git_mem][clone]") {
+  const temp_folder repo;
+  repo.run("git init -q .");
+  capabilities can;
+  can.add("ls-refs");
+  repo.write("asked", ls_refs_request(can, {}));
+  const int version = GENERATE(2, 0);
+  const std::string answer = repo.output("GIT_PROTOCOL=version=" + std::to_string(version) +
+                                         " git upload-pack . < asked 2>/dev/null || true");
+  const outcome o = clone_from(answer);
+  CHECK(o.error == "");
+  CHECK(o.result.is_empty());
+  CHECK_FALSE(o.result.objects);
+}
+
+TEST_CASE("clone_over says what is wrong with the other side", "[git_mem][clone]") {
+  const served_repository served;
+  const std::string good = served.v2("HEAD");
+  CHECK(clone_from("").error ==
+        "cannot clone /repo: the server hung up before it said what it has");
+  CHECK(clone_from("HTTP/1.1 400 Bad Request\r\n").error ==
+        "cannot clone /repo: protocol byte 0: \"HTTP\" is no packet length");
+  std::string refused;
+  append_pkt(refused, "ERR access denied or repository not exported: /x");
+  CHECK(clone_from(refused, "git://u.example:1/x").error ==
+        "cannot clone git://u.example:1/x: the server says: access denied or repository not "
+        "exported: /x");
+  const std::size_t pack = good.find("PACK");
+  CHECK_THAT(clone_from(good.substr(0, pack + 3)).error,
+             Catch::StartsWith("cannot clone /repo: protocol byte ") &&
+                 Catch::EndsWith("the connection ended inside a packet"));
+  std::string damaged = good;
+  damaged[pack + 200] = static_cast<char>(damaged[pack + 200] ^ 1);
+  CHECK_THAT(clone_from(damaged).error, Catch::StartsWith("cannot clone /repo: pack byte "));
+  for (std::size_t n = 0; n < good.size(); n += 97) {
+    INFO("hangs up after " << n);
+    CHECK_THAT(clone_from(good.substr(0, n)).error, Catch::StartsWith("cannot clone /repo: "));
+  }
+}
+
+TEST_CASE("clone_over gives up on a server that falls silent", "[git_mem][clone]") {
+  test_loop loop;
+  auto streams = fermata::memory_stream_pair();
+  clone_options options;
+  options.idle_timeout = std::chrono::seconds(7);
+  const outcome o = loop.run([&]() -> promise<outcome> {
+    promise<clone_result> cloned = clone_over(*streams.first, remote_url::parse("/repo"), options);
+    return attempt(std::move(cloned));
+  });
+  CHECK(o.error == "cannot clone /repo: the server was silent for 7 s");
+}
+
+TEST_CASE("clone_over ends when it is cancelled, wherever it is", "[git_mem][clone]") {
+  const served_repository served;
+  const std::string good = served.v2("HEAD");
+  for (std::size_t n = 0; n < good.size(); n += 211) {
+    test_loop loop;
+    auto streams = fermata::memory_stream_pair(1 << 20);
+    const bool was_cancelled = loop.run([&]() -> promise<bool> {
+      promise<> written = streams.second->write(bytes_of(std::string_view(good).substr(0, n)));
+      promise<clone_result> cloned =
+          clone_over(*streams.first, remote_url::parse("/repo"), clone_options());
+      co_await fermata::sleep_for(std::chrono::seconds(1));
+      cancel(cloned);
+      try {
+        co_await cloned;
+      } catch (const fermata::cancelled&) {
+        co_return true;
+      }
+      co_return false;
+    });
+    CHECK(was_cancelled);
+  }
+}
+
+TEST_CASE("analyse, find_path, walk_files and get_object pause for every unit",
+          "[git_mem][clone]") {
+  const served_repository served;
+  const std::string bytes = served.repo.output("git pack-objects --all --stdout -q </dev/null");
+  fermata::loop_options always;
+  always.when = fermata::policy::always();
+  test_loop loop(std::move(always));
+  const object_id head = served.rev("HEAD");
+  std::string seen;
+  loop.run([&]() -> promise<> {
+    promise<std::unique_ptr<pack>> analysed = analyse(bytes_of(bytes));
+    std::unique_ptr<pack> made = co_await std::move(analysed);
+    const snapshot_ptr s = snapshot_of(std::move(made));
+    promise<> walked = walk_files(s, head, "packages", [&](const tree_walk::entry& e) {
+      seen += e.path + " ";
+      return fermata::ready();
+    });
+    co_await walked;
+    promise<std::optional<path_finder::place>> found = find_path(s, head, "packages/p3/opam");
+    const std::optional<path_finder::place> place = co_await found;
+    CHECK(place.has_value());
+    promise<object> got = get_object(s, place->id);
+    const object o = co_await std::move(got);
+    seen += o.text().substr(399);
+  });
+  CHECK(seen == "p0/opam p1/opam p2/opam p3/opam p4/opam x3");
+  CHECK(loop.metrics().looks > 30);
+}
