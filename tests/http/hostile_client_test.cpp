@@ -2,6 +2,7 @@
 // Clients that mean harm, are slow, or go away.
 
 #include "server_support.hpp"
+#include "support/policy.hpp"
 
 #include <fermata/http/server.hpp>
 
@@ -27,6 +28,7 @@ using fermata::http::test::client;
 using fermata::http::test::fixed_date;
 using fermata::http::test::get;
 using fermata::http::test::plain;
+using fermata::testing::options_of_run;
 using namespace std::chrono_literals;
 
 namespace {
@@ -57,7 +59,7 @@ struct outcome {
 
 // Sends `text` byte by byte and notes when the server ends the connection.
 outcome trickled(const std::string& text, std::chrono::nanoseconds pause) {
-  test_loop loop;
+  test_loop loop(options_of_run());
   server s(ok, fixed_date());
   outcome out;
   loop.run([&]() -> promise<> {
@@ -80,7 +82,7 @@ std::string status_line(const std::string& answer) { return answer.substr(0, ans
 
 TEST_CASE("server refuses what the parser refuses, and closes", "[http][hostile]") {
   const auto answer = [](const std::string& text) {
-    test_loop loop;
+    test_loop loop(options_of_run());
     server s(ok, fixed_date());
     const std::string all = loop.run([&] { return ask(s, text); });
     CHECK(s.counters().malformed == 1);
@@ -104,7 +106,7 @@ TEST_CASE("server refuses what the parser refuses, and closes", "[http][hostile]
 }
 
 TEST_CASE("server answers what came before a malformed request", "[http][hostile]") {
-  test_loop loop;
+  test_loop loop(options_of_run());
   server s(ok, fixed_date());
   const std::string answer = loop.run([&] { return ask(s, get("/a") + "nonsense\r\n\r\n"); });
   CHECK(answer.starts_with(plain("200 OK", "/a")));
@@ -127,7 +129,7 @@ TEST_CASE("server gives a whole body thirty seconds", "[http][hostile]") {
 }
 
 TEST_CASE("server closes an idle connection without a word", "[http][hostile]") {
-  test_loop loop;
+  test_loop loop(options_of_run());
   server s(ok, fixed_date());
   loop.run([&]() -> promise<> {
     client c(s);
@@ -143,7 +145,7 @@ TEST_CASE("server closes an idle connection without a word", "[http][hostile]") 
 }
 
 TEST_CASE("server gives up on a client that does not read", "[http][hostile]") {
-  test_loop loop;
+  test_loop loop(options_of_run());
   server s(large, fixed_date());
   loop.run([&]() -> promise<> {
     client c(s);
@@ -158,7 +160,7 @@ TEST_CASE("server gives up on a client that does not read", "[http][hostile]") {
 }
 
 TEST_CASE("server is patient with a client that reads slowly", "[http][hostile]") {
-  test_loop loop;
+  test_loop loop(options_of_run());
   server s(large, fixed_date());
   loop.run([&]() -> promise<> {
     client c(s);
@@ -178,7 +180,7 @@ TEST_CASE("server survives clients that go away at any time", "[http][hostile]")
   const std::string text =
       get("/a") + "PUT /b HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n0123456789" + get("/c");
   for (std::size_t size = 0; size <= text.size(); ++size) {
-    test_loop loop;
+    test_loop loop(options_of_run());
     server s(ok, fixed_date());
     loop.run([&]() -> promise<> {
       client c(s);
@@ -192,7 +194,7 @@ TEST_CASE("server survives clients that go away at any time", "[http][hostile]")
 }
 
 TEST_CASE("server survives a client that closes while it is written to", "[http][hostile]") {
-  test_loop loop;
+  test_loop loop(options_of_run());
   server s(large, fixed_date());
   loop.run([&]() -> promise<> {
     client c(s);
@@ -205,7 +207,7 @@ TEST_CASE("server survives a client that closes while it is written to", "[http]
 }
 
 TEST_CASE("server reads on for a while after it has refused", "[http][hostile]") {
-  test_loop loop;
+  test_loop loop(options_of_run());
   server s(ok, fixed_date());
   loop.run([&]() -> promise<> {
     client c(s, 1024);
@@ -220,7 +222,7 @@ TEST_CASE("server reads on for a while after it has refused", "[http][hostile]")
 }
 
 TEST_CASE("server holds no more of a pipeline than its buffers", "[http][hostile]") {
-  test_loop loop;
+  test_loop loop(options_of_run());
   server s(large, fixed_date());
   loop.run([&]() -> promise<> {
     client c(s);
@@ -240,7 +242,7 @@ TEST_CASE("server holds no more of a pipeline than its buffers", "[http][hostile
 TEST_CASE("server turns away connections over its limit", "[http][hostile]") {
   server_options options = fixed_date();
   options.most_connections = 2;
-  test_loop loop;
+  test_loop loop(options_of_run());
   server s(ok, options);
   loop.run([&]() -> promise<> {
     client a(s);
@@ -264,7 +266,7 @@ TEST_CASE("server turns away connections over its limit", "[http][hostile]") {
 TEST_CASE("server drops what comes while it turns away too many", "[http][hostile]") {
   server_options options = fixed_date();
   options.most_connections = 1;
-  test_loop loop;
+  test_loop loop(options_of_run());
   server s(ok, options);
   loop.run([&]() -> promise<> {
     std::vector<client> all;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "parse_support.hpp"
+#include "support/policy.hpp"
 
 #include <fermata/http/http_date.hpp>
 #include <fermata/http/response.hpp>
@@ -24,6 +25,7 @@ using fermata::http::serve;
 using fermata::http::shared_bytes;
 using fermata::http::text_response;
 using fermata::http::test::parse_request;
+using fermata::testing::options_of_run;
 using std::chrono::sys_days;
 using std::chrono::sys_seconds;
 using std::chrono::year;
@@ -47,7 +49,7 @@ promise<response> hello(const request& r) { return ready(text_response(200, "hel
 
 response route(const router& to, const std::string& line) {
   const request r = parse_request(line + " HTTP/1.1\n");
-  event_loop loop;
+  event_loop loop(options_of_run());
   return loop.run([&] { return to(r); });
 }
 

@@ -2,6 +2,7 @@
 // What a well-behaved client sees.
 
 #include "server_support.hpp"
+#include "support/policy.hpp"
 
 #include <fermata/http/server.hpp>
 #include <fermata/promise/pause.hpp>
@@ -30,6 +31,7 @@ using fermata::http::test::fixed_date;
 using fermata::http::test::get;
 using fermata::http::test::head;
 using fermata::http::test::plain;
+using fermata::testing::options_of_run;
 using namespace std::chrono_literals;
 
 namespace {
@@ -57,7 +59,7 @@ promise<response> stream_three(const request&) {
 }
 
 std::string asked(fermata::http::handler h, const std::string& text) {
-  test_loop loop;
+  test_loop loop(options_of_run());
   server s(std::move(h), fixed_date());
   return loop.run([&] { return ask(s, text); });
 }
@@ -88,7 +90,7 @@ TEST_CASE("server answers 1000 pipelined requests", "[http][server]") {
     text += get("/" + std::to_string(i));
     expected += plain("200 OK", "GET /" + std::to_string(i) + " ");
   }
-  test_loop loop;
+  test_loop loop(options_of_run());
   server s(echo, fixed_date());
   const std::string answer = loop.run([&]() -> promise<std::string> {
     client c(s);
@@ -105,7 +107,7 @@ TEST_CASE("server answers 1000 pipelined requests", "[http][server]") {
 }
 
 TEST_CASE("server writes what is ready before it waits for a handler", "[http][server]") {
-  test_loop loop;
+  test_loop loop(options_of_run());
   auto [answer, settle] = make_promise<response>();
   router to;
   to.on("GET", "/now", echo);
@@ -157,7 +159,7 @@ TEST_CASE("server ends the connection as the handler wishes", "[http][server]") 
 }
 
 TEST_CASE("server says continue to a client that waits", "[http][server]") {
-  test_loop loop;
+  test_loop loop(options_of_run());
   server s(echo, fixed_date());
   loop.run([&]() -> promise<> {
     client c(s);
@@ -211,7 +213,7 @@ TEST_CASE("server sends a large body whole and without a copy of it", "[http][se
     r.body = shared_bytes(text);
     return ready(std::move(r));
   };
-  test_loop loop;
+  test_loop loop(options_of_run());
   server s(large, fixed_date());
   const std::string answer = loop.run([&] { return ask(s, get("/l") + get("/l")); });
   const std::string one = head("200 OK", "Content-Length: 5000000\r\n") + *text;
@@ -227,7 +229,7 @@ TEST_CASE("server answers 500 where a handler fails, and goes on", "[http][serve
     return echo(r);
   };
   std::vector<std::string> lines;
-  fermata::loop_options options;
+  fermata::loop_options options = options_of_run();
   options.log = [&](fermata::log_level, std::string_view, std::string_view m) {
     lines.emplace_back(m);
   };
@@ -259,7 +261,7 @@ TEST_CASE("server cuts a body whose source fails or lies", "[http][server]") {
   };
   for (const char* path : {"/short", "/long", "/fail"}) {
     CAPTURE(path);
-    test_loop loop;
+    test_loop loop(options_of_run());
     server s(lying, fixed_date());
     loop.run([&]() -> promise<> {
       client c(s);

@@ -2,6 +2,7 @@
 // The end of a server, and what it accepts before it.
 
 #include "server_support.hpp"
+#include "support/policy.hpp"
 
 #include <fermata/http/server.hpp>
 
@@ -26,6 +27,7 @@ using fermata::http::test::client;
 using fermata::http::test::fixed_date;
 using fermata::http::test::get;
 using fermata::http::test::plain;
+using fermata::testing::options_of_run;
 using namespace std::chrono_literals;
 
 namespace {
@@ -40,14 +42,14 @@ promise<response> slow(const request& r) {
 }  // namespace
 
 TEST_CASE("shutdown of a server without connections is done at once", "[http][shutdown]") {
-  test_loop loop;
+  test_loop loop(options_of_run());
   server s(ok);
   loop.run([&] { return s.shutdown(1s); });
   CHECK(loop.now().time_since_epoch() < 1ms);
 }
 
 TEST_CASE("shutdown closes idle connections at once", "[http][shutdown]") {
-  test_loop loop;
+  test_loop loop(options_of_run());
   server s(ok, fixed_date());
   loop.run([&]() -> promise<> {
     client fresh(s);
@@ -64,7 +66,7 @@ TEST_CASE("shutdown closes idle connections at once", "[http][shutdown]") {
 }
 
 TEST_CASE("shutdown lets a request end and closes behind it", "[http][shutdown]") {
-  test_loop loop;
+  test_loop loop(options_of_run());
   server s(slow, fixed_date());
   loop.run([&]() -> promise<> {
     client c(s);
@@ -81,7 +83,7 @@ TEST_CASE("shutdown lets a request end and closes behind it", "[http][shutdown]"
 }
 
 TEST_CASE("shutdown lets a request come in that has begun", "[http][shutdown]") {
-  test_loop loop;
+  test_loop loop(options_of_run());
   server s(ok, fixed_date());
   loop.run([&]() -> promise<> {
     client c(s);
@@ -99,7 +101,7 @@ TEST_CASE("shutdown lets a request come in that has begun", "[http][shutdown]") 
 }
 
 TEST_CASE("shutdown cancels handlers when its patience ends", "[http][shutdown]") {
-  test_loop loop;
+  test_loop loop(options_of_run());
   bool was_cancelled = false;
   const auto held = [&](const request&) -> promise<response> {
     return fermata::never<response>().catch_([&](std::exception_ptr e) {
@@ -126,7 +128,7 @@ TEST_CASE("shutdown cuts a client that does not read", "[http][shutdown]") {
   const auto large = [](const request&) {
     return ready(text_response(200, std::string(1'000'000, 'x')));
   };
-  test_loop loop;
+  test_loop loop(options_of_run());
   server s(large, fixed_date());
   loop.run([&]() -> promise<> {
     client c(s);
@@ -138,7 +140,7 @@ TEST_CASE("shutdown cuts a client that does not read", "[http][shutdown]") {
 }
 
 TEST_CASE("a server that has shut down serves nobody", "[http][shutdown]") {
-  test_loop loop;
+  test_loop loop(options_of_run());
   server s(ok, fixed_date());
   loop.run([&]() -> promise<> {
     co_await s.shutdown(1s);
@@ -150,7 +152,7 @@ TEST_CASE("a server that has shut down serves nobody", "[http][shutdown]") {
 }
 
 TEST_CASE("a server that is destroyed cancels its connections", "[http][shutdown]") {
-  test_loop loop;
+  test_loop loop(options_of_run());
   loop.run([&]() -> promise<> {
     std::optional<server> s(std::in_place, slow, fixed_date());
     client c(*s);
@@ -163,7 +165,7 @@ TEST_CASE("a server that is destroyed cancels its connections", "[http][shutdown
 }
 
 TEST_CASE("accept_from waits ever longer while accepting fails", "[http][shutdown]") {
-  test_loop loop;
+  test_loop loop(options_of_run());
   server s(ok, fixed_date());
   loop.run([&]() -> promise<> {
     s.accept_from([] {
@@ -181,7 +183,7 @@ TEST_CASE("accept_from waits ever longer while accepting fails", "[http][shutdow
 }
 
 TEST_CASE("accept_from serves on after a failure", "[http][shutdown]") {
-  test_loop loop;
+  test_loop loop(options_of_run());
   server s(ok, fixed_date());
   auto [near, far] = fermata::memory_stream_pair();
   loop.run([&]() -> promise<> {

@@ -2,6 +2,7 @@
 // The server on real sockets: port 0 on loopback.
 
 #include "server_support.hpp"
+#include "support/policy.hpp"
 
 #include <fermata/http/server.hpp>
 #include <fermata/loop/event_loop.hpp>
@@ -26,6 +27,7 @@ using fermata::http::text_response;
 using fermata::http::test::fixed_date;
 using fermata::http::test::get;
 using fermata::http::test::plain;
+using fermata::testing::options_of_run;
 using namespace std::chrono_literals;
 
 namespace {
@@ -48,7 +50,7 @@ promise<std::string> ask_socket(std::string host, std::uint16_t port, std::strin
 }  // namespace
 
 TEST_CASE("server listens on a free port and says which", "[http][socket]") {
-  event_loop loop;
+  event_loop loop(options_of_run());
   server s(ok, fixed_date());
   loop.run([&]() -> promise<> {
     const std::string address = s.listen("127.0.0.1:0");
@@ -62,7 +64,7 @@ TEST_CASE("server listens on a free port and says which", "[http][socket]") {
 }
 
 TEST_CASE("server listens on IPv6 too", "[http][socket]") {
-  event_loop loop;
+  event_loop loop(options_of_run());
   server s(ok, fixed_date());
   loop.run([&]() -> promise<> {
     const std::string address = s.listen("[::1]:0");
@@ -75,7 +77,7 @@ TEST_CASE("server listens on IPv6 too", "[http][socket]") {
 }
 
 TEST_CASE("server says why it cannot listen", "[http][socket]") {
-  event_loop loop;
+  event_loop loop(options_of_run());
   server s(ok);
   const std::string address = s.listen("127.0.0.1:0");
   CHECK_THROWS_WITH(s.listen(address),
@@ -84,7 +86,7 @@ TEST_CASE("server says why it cannot listen", "[http][socket]") {
 }
 
 TEST_CASE("server refuses with the answer arriving before the end", "[http][socket]") {
-  event_loop loop;
+  event_loop loop(options_of_run());
   server s(ok, fixed_date());
   loop.run([&]() -> promise<> {
     const std::string address = s.listen("127.0.0.1:0");
@@ -99,7 +101,7 @@ TEST_CASE("server refuses with the answer arriving before the end", "[http][sock
 }
 
 TEST_CASE("server sends a large body over a socket", "[http][socket]") {
-  event_loop loop;
+  event_loop loop(options_of_run());
   const std::string body(20'000'000, 'x');
   const auto large = [&](const request&) { return ready(text_response(200, body)); };
   server s(large, fixed_date());
@@ -113,7 +115,7 @@ TEST_CASE("server sends a large body over a socket", "[http][socket]") {
 }
 
 TEST_CASE("server outlives clients that reset while it writes", "[http][socket]") {
-  event_loop loop;
+  event_loop loop(options_of_run());
   const auto large = [](const request&) {
     return ready(text_response(200, std::string(4'000'000, 'x')));
   };
@@ -134,7 +136,7 @@ TEST_CASE("server outlives clients that reset while it writes", "[http][socket]"
 }
 
 TEST_CASE("server stops accepting when it shuts down", "[http][socket]") {
-  event_loop loop;
+  event_loop loop(options_of_run());
   server s(ok, fixed_date());
   loop.run([&]() -> promise<> {
     const std::string address = s.listen("127.0.0.1:0");
