@@ -87,9 +87,10 @@ promise<exit_status> child::wait() {
 
 void child::kill(int signal) noexcept {
   if (has_ended_) return;
-  if (own_group_) {
-    ::kill(-pid_, signal);
-  } else {
+  if (own_group_ || !exit_watch_.is_open()) {
+    ::kill(own_group_ ? -pid_ : pid_, signal);
+  } else {  // safe also where somebody else has reaped it
+
     ::syscall(SYS_pidfd_send_signal, exit_watch_.fd(), signal, nullptr, 0);
   }
 }
@@ -110,13 +111,13 @@ void child::abandon() noexcept {
 void child::loop_ends() noexcept {
   if (has_ended_) return;
   kill(SIGKILL);
-  static_cast<void>(reap(exit_watch_.fd(), 0, status_));
+  static_cast<void>(reap(pid_, 0, status_));
   ended();
 }
 
 void child::look_for_end() noexcept {
   if (has_ended_) return;
-  if (reap(exit_watch_.fd(), WNOHANG, status_)) {
+  if (reap(pid_, WNOHANG, status_)) {
     ended();
   } else {
     exit_watch_.wait(io_direction::read, exit_node_);

@@ -139,9 +139,9 @@ started_child start_child(const command& c) {
   return result;
 }
 
-bool reap(int pidfd, int flags, exit_status& status) noexcept {
+bool reap(pid_t pid, int flags, exit_status& status) noexcept {
   siginfo_t info{};
-  while (::waitid(P_PIDFD, static_cast<id_t>(pidfd), &info, WEXITED | flags) < 0) {
+  while (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | flags) < 0) {
     if (errno == EINTR) continue;
     status.code = -1;  // somebody else has reaped it, or SIGCHLD is ignored
     return true;

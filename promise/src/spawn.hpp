@@ -30,7 +30,7 @@ struct started_child {
 // Thread: any; blocks for the fork and the exec. Throws: `error`.
 [[nodiscard]] started_child start_child(const command& c);
 
-// Reaps the child of a pidfd. Blocks unless `WNOHANG` is in `flags`; false: it runs still.
-[[nodiscard]] bool reap(int pidfd, int flags, exit_status& status) noexcept;
+// Reaps a child. Blocks unless `WNOHANG` is in `flags`; false: it runs still.
+[[nodiscard]] bool reap(pid_t pid, int flags, exit_status& status) noexcept;
 
 }  // namespace fermata::detail
