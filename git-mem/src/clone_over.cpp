@@ -2,6 +2,8 @@
 // The conversation of a clone. `session` owns the connection's read side; its pkt views die at the
 // next fill, so nothing of a packet is kept over an await but in a piece of its own.
 
+#include "clone_over.hpp"
+
 #include "costs.hpp"
 
 #include <fermata/git_mem/clone.hpp>
@@ -220,22 +222,40 @@ std::string_view phase_name(clone_phase phase) noexcept {
   return names[static_cast<std::size_t>(phase)];
 }
 
-promise<clone_result> clone_over(byte_stream& stream, remote_url url, clone_options options) {
+namespace detail {
+
+promise<clone_result> clone_unnamed(byte_stream& stream,
+                                    const remote_url& url,
+                                    const clone_options& options) {
   session s(stream, url, options);
   std::exception_ptr failed;
   promise<clone_result> conversation = converse(s);
   try {
     clone_result result = co_await std::move(conversation);
     co_return result;
-  } catch (const failure& f) {
-    failed = std::make_exception_ptr(f.at("cannot clone " + url.text));
-  } catch (const error& e) {
-    failed = std::make_exception_ptr(
-        failure(reason::remote, "cannot clone " + url.text + ": " + e.what()));
+  } catch (const error&) {
+    failed = std::current_exception();
   }
   promise<> freed = release(std::move(s.analyser));
   co_await freed;
   std::rethrow_exception(failed);
+}
+
+failure clone_failure(const remote_url& url, const error& why) {
+  const auto* own = dynamic_cast<const failure*>(&why);
+  return failure(own != nullptr ? own->why() : reason::remote,
+                 "cannot clone " + url.text + ": " + why.what());
+}
+
+}  // namespace detail
+
+promise<clone_result> clone_over(byte_stream& stream, remote_url url, clone_options options) {
+  promise<clone_result> cloned = detail::clone_unnamed(stream, url, options);
+  try {
+    co_return co_await std::move(cloned);
+  } catch (const error& e) {
+    throw detail::clone_failure(url, e);
+  }
 }
 
 snapshot make_snapshot(object_store& store, clone_result result) {

@@ -8,7 +8,9 @@
 #include <fermata/git_mem/analyse.hpp>
 #include <fermata/git_mem/clone.hpp>
 #include <fermata/git_mem/walk.hpp>
+#include <fermata/promise/process.hpp>
 #include <fermata/promise/sleep.hpp>
+#include <fermata/promise/tcp.hpp>
 #include <fermata/promise/test_loop.hpp>
 
 #include <catch2/catch.hpp>
@@ -227,6 +229,103 @@ TEST_CASE("clone_over ends when it is cancelled, wherever it is", "[git_mem][clo
     });
     CHECK(was_cancelled);
   }
+}
+
+namespace {
+
+// A git daemon that ends with the test.
+promise<fermata::process> start_daemon(const std::filesystem::path& base, std::uint16_t port) {
+  fermata::command c({"git", "daemon", "--reuseaddr", "--export-all", "--listen=127.0.0.1",
+                      "--port=" + std::to_string(port), "--base-path=" + base.string(),
+                      base.string()});
+  c.own_group = true;
+  c.in = c.out = fermata::stdio::null;
+  return fermata::spawn(std::move(c));
+}
+
+std::uint16_t free_port() { return fermata::tcp_listener("127.0.0.1:0").port(); }
+
+}  // namespace
+
+TEST_CASE("clone speaks to a git daemon", "[git_mem][clone]") {
+  const served_repository served;
+  fermata::event_loop loop;
+  outcome here, nowhere, refused;
+  loop.run([&]() -> promise<> {
+    const std::uint16_t port = free_port();
+    const std::string at = "git://127.0.0.1:" + std::to_string(port);
+    promise<outcome> refused_try = attempt(clone(at + "/x"));
+    refused = co_await std::move(refused_try);
+    promise<fermata::process> started = start_daemon(served.repo.path(), port);
+    fermata::process daemon = co_await std::move(started);
+    for (int i = 0; i < 100; ++i) {  // until it listens
+      promise<outcome> here_try = attempt(clone(at + "/.git#other"));
+      here = co_await std::move(here_try);
+      if (here.error.empty()) break;
+      co_await fermata::sleep_for(std::chrono::milliseconds(50));
+    }
+    promise<outcome> nowhere_try = attempt(clone(at + "/nowhere"));
+    nowhere = co_await std::move(nowhere_try);
+    daemon.kill(SIGTERM);
+    co_await daemon.wait();
+    CHECK(refused.error.starts_with("cannot clone " + at + "/x: cannot connect to 127.0.0.1"));
+    CHECK(nowhere.error.starts_with("cannot clone " + at + "/nowhere: "));
+  });
+  CHECK(here.error == "");
+  CHECK(here.result.tip == served.rev("other"));
+  CHECK(here.result.protocol_version == 2);
+}
+
+TEST_CASE("clone of a local path runs git upload-pack", "[git_mem][clone]") {
+  const served_repository served;
+  const std::string path = served.repo.path().string();
+  fermata::event_loop loop;
+  outcome good, nowhere;
+  std::string unusable;
+  loop.run([&]() -> promise<> {
+    promise<outcome> good_try = attempt(clone(path));
+    good = co_await std::move(good_try);
+    promise<outcome> nowhere_try = attempt(clone(path + "/packages"));
+    nowhere = co_await std::move(nowhere_try);
+    promise<outcome> https = attempt(clone("https://u:p@h/x"));
+    const outcome o = co_await std::move(https);
+    unusable = o.error;
+  });
+  CHECK(good.error == "");
+  CHECK(good.result.tip == served.rev("HEAD"));
+  CHECK(good.result.objects->object_count() == 13);
+  CHECK(nowhere.error == "cannot clone " + path +
+                             "/packages: the server hung up before it said what it has (git says: "
+                             "fatal: '" +
+                             path + "/packages' does not appear to be a git repository)");
+  CHECK(unusable ==
+        "cannot use https://h/x: https is not supported yet, only git:// and local paths");
+}
+
+TEST_CASE("clone of the real repository is small in memory and complete", "[git_mem][clone]") {
+  std::filesystem::path tar;
+  if (!find_shared_data("opam-repository-depth1.git.tar", tar)) return;
+  const temp_folder folder;
+  folder.run("tar xf '" + std::filesystem::absolute(tar).string() + "'");
+  fermata::event_loop loop;
+  std::uint64_t files = 0, bytes = 0;
+  loop.run([&]() -> promise<> {
+    promise<clone_result> cloned = clone((folder.path() / "opam-repository-depth1.git").string());
+    clone_result result = co_await std::move(cloned);
+    CHECK(result.tip.hex() == "97014be61691efb695da5de8e860cba5d74fa1f5");
+    CHECK(result.shallow.size() == 1);
+    object_store store;
+    const object_id tip = result.tip;
+    store.publish(make_snapshot(store, std::move(result)));
+    promise<> walked = walk_files(store.current(), tip, "", [&](const tree_walk::entry& e) {
+      ++files;
+      bytes += e.size_bytes;
+      return fermata::ready();
+    });
+    co_await walked;
+  });
+  CHECK(files == 18808);
+  CHECK(bytes == 25975248);
 }
 
 TEST_CASE("analyse, find_path, walk_files and get_object pause for every unit",

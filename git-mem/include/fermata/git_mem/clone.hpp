@@ -64,6 +64,10 @@ struct clone_result {
   [[nodiscard]] bool is_empty() const noexcept { return tip.is_zero(); }
 };
 
+/// Clones `url` (`git://host/path#branch`, `/path`): over TCP, or from a child `git upload-pack`,
+/// which is killed and reaped if the clone ends early.
+promise<clone_result> clone(std::string url, clone_options options = {});
+
 /// Clones over a stream that is connected to `git upload-pack`. Lifetime: `stream` outlives the
 /// promise. The `daemon_request`, where one is needed, has been written.
 promise<clone_result> clone_over(byte_stream& stream, remote_url url, clone_options options = {});
