@@ -68,6 +68,7 @@ event_loop::running::running(event_loop& loop)
 }
 
 event_loop::running::~running() {
+  loop_.end_gap(loop_.now());
   loop_.is_running_ = false;
   current_loop = outer_;
   detail::current_meter = outer_meter_;
@@ -82,7 +83,6 @@ void event_loop::step() {
 // ---- turns ----
 
 void event_loop::run_ready() {
-  begin_turn();
   while (ready_node* n = ready_.pop(metrics_.turns)) {
     if (!run_node(*n)) break;
   }
@@ -208,6 +208,7 @@ void event_loop::poll(bool may_wait) {
     uv_run(&uv_, UV_RUN_NOWAIT);
   }
   begin_gap();
+  begin_turn();
   fire_due_timers();
   release_paused();
 }
@@ -245,7 +246,7 @@ void event_loop::fire_due_timers() {
 }
 
 void event_loop::release_paused() {
-  while (ready_node* n = paused_.pop_front()) ready_.push(*n, metrics_.turns);
+  while (ready_node* n = paused_.pop_front()) ready_.push_after_pause(*n, metrics_.turns);
 }
 
 // ---- gaps ----
@@ -281,14 +282,11 @@ void event_loop::reset_gaps() noexcept {
 
 // ---- queues ----
 
-void event_loop::make_ready(ready_node& n) noexcept {
-  event_loop& loop = n.context_->loop();
-  loop.ready_.push(n, loop.metrics_.turns);
-}
+void event_loop::make_ready(ready_node& n) noexcept { n.context_->loop().ready_.push(n); }
 
 void event_loop::enqueue(ready_node& n) noexcept {
   adopt(n);
-  ready_.push(n, metrics_.turns);
+  ready_.push(n);
 }
 
 void event_loop::enqueue_after_poll(ready_node& n) noexcept {

@@ -77,6 +77,7 @@ void event_loop::open_handles() {
     loop->alarm_at_ = time_point::max();
   });
   mailbox_->letters_->wake = wake_;
+  uv_run(&uv_, UV_RUN_NOWAIT);  // epoll knows the handles: the first look finds nobody
 }
 
 void event_loop::arm_alarm(time_point deadline) {
@@ -102,7 +103,10 @@ void event_loop::finish() noexcept {
     uv_run(&uv_, UV_RUN_NOWAIT);
     release_paused();
     if (ready_.empty()) break;
-    while (!ready_.empty()) run_ready();
+    while (!ready_.empty()) {
+      begin_turn();
+      run_ready();
+    }
   }
 }
 

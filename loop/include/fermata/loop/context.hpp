@@ -13,10 +13,10 @@
 
 namespace fermata {
 
-/// Which of the two ready queues a task waits in.
+/// Where a task waits after it has given way.
 enum class latency_class : std::uint8_t {
-  prompt,  ///< somebody outside waits for an answer: goes first
-  bulk     ///< everything else; after `ageing_turns` turns it goes first once
+  prompt,  ///< with what events made ready: somebody outside waits for its answer
+  bulk     ///< behind that; never starved, see `ageing_turns`
 };
 
 class context {

@@ -38,7 +38,6 @@ private:
   ready_node* previous_ = nullptr;
   node_list* list_ = nullptr;
   context_ptr context_;
-  std::uint64_t since_turn_ = 0;
 };
 
 /// A doubly linked list of nodes; it does not own them.
@@ -83,34 +82,38 @@ inline void ready_node::unlink() noexcept {
   if (list_ != nullptr) list_->remove(*this);
 }
 
-/// Turns after which the oldest bulk node goes before the prompt ones, once.
+/// While prompt work never ends, the oldest bulk node goes first in every so many turns.
 inline constexpr std::uint64_t ageing_turns = 4;
 
-/// The two lists and the order between them.
+/// The two lists and the order between them: what has given way while somebody waited is bulk, so
+/// that the answer to an event waits for one slice and not for one of every busy task.
 class ready_queue {
 public:
   [[nodiscard]] bool empty() const noexcept { return prompt_.empty() && bulk_.empty(); }
   [[nodiscard]] std::size_t size() const noexcept { return prompt_.size() + bulk_.size(); }
 
-  /// The node's context must be set; it decides the class.
-  void push(ready_node& n, std::uint64_t turn) noexcept {
-    n.since_turn_ = turn;
-    (n.context_->latency() == latency_class::prompt ? prompt_ : bulk_).push_back(n);
+  void push(ready_node& n) noexcept { prompt_.push_back(n); }
+  /// For a node that gave way; the latency class of its context decides.
+  void push_after_pause(ready_node& n, std::uint64_t turn) noexcept {
+    if (n.context_->latency() == latency_class::prompt) {
+      prompt_.push_back(n);
+      return;
+    }
+    if (bulk_.empty()) bulk_turn_ = turn;
+    bulk_.push_back(n);
   }
-  /// The next node, or nullptr. An aged bulk node goes first once a turn.
+  /// The next node, or nullptr.
   ready_node* pop(std::uint64_t turn) noexcept {
-    ready_node* oldest = bulk_.front();
-    const bool aged =
-        oldest != nullptr && aged_turn_ != turn && turn - oldest->since_turn_ >= ageing_turns;
-    if (aged) aged_turn_ = turn;
-    if (aged || prompt_.empty()) return bulk_.pop_front();
-    return prompt_.pop_front();
+    if (bulk_.empty()) return prompt_.pop_front();
+    if (!prompt_.empty() && turn - bulk_turn_ < ageing_turns) return prompt_.pop_front();
+    bulk_turn_ = turn;
+    return bulk_.pop_front();
   }
 
 private:
   node_list prompt_;
   node_list bulk_;
-  std::uint64_t aged_turn_ = 0;
+  std::uint64_t bulk_turn_ = 0;  // the last one in which a bulk node ran, or the first came
 };
 
 }  // namespace fermata

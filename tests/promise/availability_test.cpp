@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+// The bound, exact on virtual time: gap between two looks <= slice + longest single step.
+#include "support/policy.hpp"
+
+#include <fermata/promise/combine.hpp>
+#include <fermata/promise/context.hpp>
+#include <fermata/promise/heartbeat.hpp>
+#include <fermata/promise/pause.hpp>
+#include <fermata/promise/test_loop.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <vector>
+
+using namespace std::chrono_literals;
+using namespace fermata::testing;
+using fermata::policy;
+using fermata::promise;
+using fermata::test_loop;
+
+namespace {
+
+constexpr auto step = 10us;
+constexpr auto node_cost = fermata::default_cost;  // what a node of the queue costs on virtual time
+
+promise<> hog(int steps) {
+  for (int i = 0; i < steps; ++i) {
+    co_await fermata::maybe_pause(step);
+  }
+}
+promise<> bind_hog(int steps) {
+  if (steps == 0) return fermata::ready();
+  return fermata::ready().bind([steps] {
+    static_cast<void>(fermata::due(step));
+    return bind_hog(steps - 1);
+  });
+}
+// Starts the tasks one by one with a pause check between, then waits for all.
+promise<> hogs(int tasks, int steps) {
+  std::vector<promise<>> all;
+  for (int i = 0; i < tasks; ++i) {
+    all.push_back(hog(steps));
+    co_await fermata::maybe_pause();
+  }
+  promise<> end = fermata::join(std::move(all));
+  co_await end;
+}
+
+}  // namespace
+
+TEST_CASE("the bound holds for 1 to 100,000 tasks, and so does an answer's lateness",
+          "[promise][availability]") {
+  const int tasks = GENERATE(1, 10, 1000, 100'000);
+  test_loop loop(options_with(policy::budget(500us)));
+  fermata::heartbeat beat(loop.loop(), 1ms);
+  loop.run([&] { return hogs(tasks, tasks == 100'000 ? 3 : 200); });
+  CHECK(loop.metrics().longest_gap.wall <= 500us + step + node_cost);
+  CHECK(beat.beats() >= 1);
+  CHECK(beat.longest() <= 2 * (500us + step + node_cost));
+}
+
+TEST_CASE("a chain of binds on settled promises gives way", "[promise][availability]") {
+  test_loop loop(options_with(policy::budget(500us)));
+  fermata::heartbeat beat(loop.loop(), 1ms);
+  loop.run([] { return bind_hog(10'000); });
+  CHECK(loop.metrics().longest_gap.wall <= 500us + 2 * step + node_cost);
+  CHECK(beat.beats() > 50);
+}
+
+TEST_CASE("greedy breaks the bound, and a stall fails the test", "[promise][availability]") {
+  test_loop loop(options_with(policy::greedy()));
+  fermata::heartbeat beat(loop.loop(), 1ms);
+  loop.fail_on_stall(2ms);
+  CHECK_THROWS_AS(loop.run([] { return hog(10'000); }), fermata::stalled);
+  CHECK(beat.longest() >= 98ms);
+}
+
+TEST_CASE("a policy is inherited by what runs inside it", "[promise][availability]") {
+  test_loop loop(options_with(policy::budget(500us)));
+  fermata::heartbeat beat(loop.loop(), 1ms);
+  loop.run([] { return fermata::with_policy(policy::greedy(), [] { return hog(1000); }); });
+  CHECK(loop.metrics().longest_gap.wall >= 10ms);
+  loop.loop().reset_gaps();
+  loop.run([] { return hog(1000); });
+  CHECK(loop.metrics().longest_gap.wall <= 500us + step + node_cost);
+}
+
+TEST_CASE("always looks at every check, quanta at every n-th", "[promise][availability]") {
+  {
+    test_loop loop(options_with(policy::always()));
+    loop.run([] { return hog(1000); });
+    CHECK(loop.metrics().looks >= 1000);
+  }
+  {
+    test_loop loop(options_with(policy::quanta(10)));
+    loop.run([] { return hog(1000); });
+    CHECK(loop.metrics().pauses >= 90);
+    CHECK(loop.metrics().pauses <= 110);
+  }
+}
+
+TEST_CASE("nobody waits, nobody pauses", "[promise][availability]") {
+  test_loop loop(options_with(policy::budget(500us)));
+  loop.run([] { return hog(10'000); });
+  CHECK(loop.metrics().pauses == 0);
+  CHECK(loop.metrics().looks >= 190);
+  CHECK(loop.metrics().longest_gap.wall <= 500us + step + node_cost);
+}
+
+TEST_CASE("an undeclared long step is counted with its site", "[promise][availability]") {
+  fermata::event_loop loop;
+  loop.run([]() -> promise<> {
+    const auto until = std::chrono::steady_clock::now() + 2 * fermata::longest_step;
+    while (std::chrono::steady_clock::now() < until) {
+    }
+    for (int i = 0; i < 20; ++i) {
+      co_await fermata::maybe_pause();
+    }
+  });
+  CHECK(loop.metrics().overruns >= 1);
+  CHECK(fermata::to_string(loop.metrics().overrun_site).find("availability_test.cpp") !=
+        std::string::npos);
+}
+
+TEST_CASE("no_pause lets checks go on and forbids a wait", "[promise][pause]") {
+  fermata::event_loop loop(options_with(policy::always()));
+  const auto checks = []() -> promise<std::uint64_t> {
+    const std::uint64_t before = fermata::event_loop::current().metrics().pauses;
+    {
+      const fermata::no_pause guard;
+      for (int i = 0; i < 10; ++i) {
+        co_await fermata::maybe_pause();
+      }
+    }
+    co_return fermata::event_loop::current().metrics().pauses - before;
+  };
+  CHECK(loop.run(checks) == 0);
+  const auto waits = []() -> promise<> {
+    const fermata::no_pause guard;
+    co_await fermata::never();
+  };
+  CHECK_THROWS_WITH(loop.run(waits), "a task suspends under a no_pause guard");
+}

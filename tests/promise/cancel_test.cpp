@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+#include "support/policy.hpp"
+
+#include <fermata/promise/combine.hpp>
+#include <fermata/promise/pause.hpp>
+#include <fermata/promise/scope.hpp>
+#include <fermata/promise/sleep.hpp>
+#include <fermata/promise/test_loop.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <string>
+
+using namespace std::chrono_literals;
+using namespace fermata::testing;
+using fermata::promise;
+using fermata::ready;
+using fermata::test_loop;
+
+namespace {
+
+promise<> spin(int& steps) {
+  for (;;) {
+    ++steps;
+    co_await fermata::maybe_pause(10us);
+  }
+}
+promise<std::string> waits_for(promise<> p) {
+  std::string how = "went on";
+  try {
+    co_await p;
+  } catch (const fermata::cancelled&) {
+    how = "cancelled";
+  } catch (const fermata::error& e) {
+    how = e.what();
+  }
+  co_return how;
+}
+promise<> fails_after(std::chrono::nanoseconds d, const char* text) {
+  co_await fermata::sleep_for(d);
+  throw fermata::error(text);
+}
+
+}  // namespace
+
+TEST_CASE("cancel reaches a sleep through binds and awaits", "[promise][cancel]") {
+  test_loop loop(options_of_run());
+  const auto run = [] {
+    promise<std::string> outer = waits_for(fermata::sleep_for(1h).map([] {}));
+    fermata::cancel(outer);
+    return outer;
+  };
+  CHECK(loop.run(run) == "cancelled");
+  CHECK(loop.now().time_since_epoch() < 1h);
+}
+
+TEST_CASE("cancel of one of two waiters leaves the operation alone", "[promise][cancel]") {
+  test_loop loop(options_of_run());
+  const auto run = [] {
+    promise<> shared = fermata::sleep_for(5ms);
+    promise<std::string> a = waits_for(shared);
+    promise<std::string> b = waits_for(shared);
+    fermata::cancel(a);
+    return fermata::both(a, b);
+  };
+  const auto [a, b] = loop.run(run);
+  CHECK(a == "cancelled");
+  CHECK(b == "went on");
+}
+
+TEST_CASE("cancel ends a loop of pure computation at its pause check", "[promise][cancel]") {
+  test_loop loop(options_of_run());
+  int steps = 0;
+  const auto run = [&]() -> promise<std::string> {
+    promise<> hog;
+    promise<> stop = fermata::sleep_for(1ms).map([&] { fermata::cancel(hog); });
+    hog = spin(steps);  // goes on for ever where nobody waits
+    promise<std::string> end = waits_for(hog);
+    co_return co_await end;
+  };
+  CHECK(loop.run(run) == "cancelled");
+  CHECK(steps >= 10);
+}
+
+TEST_CASE("cancel waits for an operation that needs time to end", "[promise][cancel]") {
+  test_loop loop(options_of_run());
+  int asked = 0;
+  const auto run = [&]() -> promise<std::string> {
+    auto [p, r] = fermata::make_task<>([&] { ++asked; });
+    promise<std::string> outer = waits_for(p);
+    fermata::cancel(outer);
+    CHECK(asked == 1);
+    CHECK(p.is_pending());
+    r.resolve();  // its result came first
+    co_return co_await outer;
+  };
+  CHECK(loop.run(run) == "went on");
+}
+
+TEST_CASE("resolve after a cancel is no mistake", "[promise][cancel]") {
+  test_loop loop(options_of_run());
+  auto [p, r] = fermata::make_promise<int>();
+  fermata::cancel(p);
+  CHECK(p.is_rejected());
+  CHECK_FALSE(r.resolve(1));
+}
+
+TEST_CASE("pick cancels the losers and settles after they have ended", "[promise][combine]") {
+  test_loop loop(options_of_run());
+  bool loser_ended = false;
+  const auto slow = [&]() -> promise<int> {
+    try {
+      co_await fermata::sleep_for(1h);
+    } catch (const fermata::cancelled&) {
+    }
+    co_await fermata::sleep_for(3ms);  // cleaning up
+    loser_ended = true;
+    throw fermata::cancelled();
+  };
+  const auto run = [&] {
+    auto fast = fermata::sleep_for(1ms).map([] { return 1; });
+    return fermata::pick(slow(), fast);
+  };
+  CHECK(loop.run(run) == 1);
+  CHECK(loser_ended);
+}
+
+TEST_CASE("join and all wait for every one and keep every error", "[promise][combine]") {
+  test_loop loop(options_of_run());
+  const auto two = [] {
+    return fermata::join(fails_after(1ms, "first"), fermata::sleep_for(5ms),
+                         fails_after(2ms, "second"));
+  };
+  CHECK_THROWS_WITH(loop.run(two), "2 operations failed: first; second");
+  CHECK(loop.now().time_since_epoch() >= 5ms);
+  const auto values = [] {
+    std::vector<promise<int>> list;
+    list.push_back(fermata::sleep_for(2ms).map([] { return 1; }));
+    list.push_back(ready(2));
+    return fermata::all(std::move(list));
+  };
+  CHECK(loop.run(values) == std::vector<int>{1, 2});
+  CHECK_THROWS_AS(loop.run([] { return fermata::pick(std::vector<promise<int>>()); }),
+                  fermata::contract_error);
+}
+
+TEST_CASE("cancel of both goes to both", "[promise][combine]") {
+  test_loop loop(options_of_run());
+  const auto run = [] {
+    auto p = fermata::both(fermata::sleep_for(1h), fermata::never<int>());
+    fermata::cancel(p);
+    return p;
+  };
+  CHECK_THROWS_AS(loop.run(run), fermata::cancelled);
+}
+
+TEST_CASE("with_timeout cancels what is late, and only that", "[promise][sleep]") {
+  test_loop loop(options_of_run());
+  CHECK_THROWS_WITH(loop.run([] { return fermata::with_timeout(5ms, fermata::never<int>()); }),
+                    "timed out after 5 ms");
+  const auto quick = [] {
+    return fermata::with_timeout(5ms, fermata::sleep_for(1ms).map([] { return 4; }));
+  };
+  CHECK(loop.run(quick) == 4);
+  const auto failing = [] { return fermata::with_timeout(5ms, fails_after(1ms, "own")); };
+  CHECK_THROWS_WITH(loop.run(failing), "own");
+}
+
+TEST_CASE("scope returns after all its children have ended", "[promise][scope]") {
+  test_loop loop(options_of_run());
+  std::string order;
+  const auto run = [&] {
+    return fermata::scope::run([&](fermata::scope& s) -> promise<int> {
+      s.fork([&] { return fermata::sleep_for(2ms).map([&] { order += "child "; }); });
+      s.fork_daemon([&] { return fermata::never(); });
+      s.on_release([&] {
+        order += "release";
+        return ready();
+      });
+      order += "body ";
+      co_return 6;
+    });
+  };
+  CHECK(loop.run(run) == 6);
+  CHECK(order == "body child release");
+}
+
+TEST_CASE("scope: one failure cancels the siblings and the body", "[promise][scope]") {
+  test_loop loop(options_of_run());
+  int steps = 0;
+  const auto run = [&] {
+    return fermata::scope::run([&](fermata::scope& s) -> promise<int> {
+      s.fork([] { return fails_after(1ms, "child failed"); });
+      s.fork([&] { return spin(steps); });
+      co_await fermata::never();
+      co_return 0;
+    });
+  };
+  CHECK_THROWS_WITH(loop.run(run), "child failed");
+}
+
+TEST_CASE("scope: a cancel from outside ends the children first", "[promise][scope]") {
+  test_loop loop(options_of_run());
+  bool ended = false;
+  const auto child = [&]() -> promise<> {
+    try {
+      co_await fermata::never();
+    } catch (const fermata::cancelled&) {
+    }
+    co_await fermata::sleep_for(2ms);
+    ended = true;
+  };
+  const auto run = [&]() -> promise<bool> {
+    auto p = fermata::scope::run([&](fermata::scope& s) -> promise<> {
+      s.fork(child);
+      co_await fermata::never();
+    });
+    auto end = waits_for(p);
+    fermata::cancel(p);
+    const std::string how = co_await end;
+    co_return how == "cancelled" && ended;
+  };
+  CHECK(loop.run(run));
+}
+
+TEST_CASE("scope: fork_promise keeps its failure to itself", "[promise][scope]") {
+  test_loop loop(options_of_run());
+  const auto run = [] {
+    return fermata::scope::run([](fermata::scope& s) -> promise<std::string> {
+      auto p = s.fork_promise([] { return fails_after(1ms, "mine"); });
+      auto told = waits_for(p);
+      co_return co_await told;
+    });
+  };
+  CHECK(loop.run(run) == "mine");
+}
