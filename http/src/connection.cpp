@@ -96,6 +96,7 @@ promise<> connection::run() {
       cut_ = true;
     }
   }
+  if (cut_) stream_.cancel();  // a reset: an end alone could pass for the end of the body
 }
 
 // After a deadline: a client that is slow with its request is told so.
@@ -292,6 +293,8 @@ void connection::log_failure(std::string_view what, std::string_view why) {
 promise<std::size_t> connection::read(std::span<char> room) {
   reading_ = stream_.read(std::as_writable_bytes(room));
   const std::size_t size = co_await reading_;
+  if (late_) throw cancelled();  // what came was there in the very turn of the deadline
+  stopped_ = false;
   core_.counters.received_bytes += size;
   co_return size;
 }
@@ -303,6 +306,7 @@ promise<> connection::write(std::span<const byte_view> pieces) {
   try {
     writing_ = stream_.write_pieces(pieces);
     co_await writing_;
+    if (late_) throw cancelled();
   } catch (const error&) {
     gone_ = true;
     throw;
@@ -372,7 +376,6 @@ promise<> connection::linger() {
     const std::size_t size = co_await read(scratch);
     if (size == 0) break;
     total += size;
-    co_await maybe_pause();
   }
 }
 

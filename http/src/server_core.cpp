@@ -36,6 +36,7 @@ std::string_view date_clock::text(std::chrono::sys_seconds now) {
 
 server_core::server_core(handler h, server_options o)
     : loop(event_loop::current()), handle(std::move(h)), options(std::move(o)) {
+  static_cast<void>(request_parser(options.limits));  // throws now rather than at each connection
   if (!options.wall_clock) options.wall_clock = system_time;
 }
 

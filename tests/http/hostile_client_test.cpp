@@ -281,3 +281,31 @@ TEST_CASE("server drops what comes while it turns away too many", "[http][hostil
     CHECK(all[0].served.is_pending());
   });
 }
+
+TEST_CASE("server resets a connection whose body broke off", "[http][hostile]") {
+  test_loop loop(options_of_run());
+  const auto broken = [](const request&) {
+    response r;
+    r.stream = [] { return fermata::rejected<shared_bytes>(fermata::error("no more")); };
+    return ready(std::move(r));
+  };
+  server s(broken, fixed_date());
+  loop.run([&]() -> promise<> {
+    client c(s);
+    co_await c.send("GET / HTTP/1.0\r\n\r\n");
+    bool reset = false;
+    try {
+      const std::string answer = co_await c.rest();
+    } catch (const fermata::error&) {
+      reset = true;
+    }
+    CHECK(reset);
+  });
+}
+
+TEST_CASE("server refuses limits that no request fits in", "[http][hostile]") {
+  test_loop loop(options_of_run());
+  server_options options;
+  options.limits.header_bytes = 1;
+  CHECK_THROWS_AS(server(ok, options), fermata::contract_error);
+}

@@ -280,3 +280,33 @@ TEST_CASE("server answers what it has when the client half-closes", "[http][serv
   CHECK(asked(to, get("/late")) == plain("200 OK", "late /late"));
   CHECK(asked(to, get("/late") + "GET /cut").substr(0, 15) == "HTTP/1.1 200 OK");
 }
+
+TEST_CASE("server declares what requests cost and looks at each", "[http][server][pause]") {
+  fermata::loop_options options;
+  options.when = fermata::policy::always();
+  test_loop loop(std::move(options));
+  server s(echo, fixed_date());
+  std::string text;
+  for (int i = 0; i < 1000; ++i) text += get("/a");
+  const auto looks = loop.metrics().looks;
+  loop.run([&] { return ask(s, text); });
+  CHECK(loop.metrics().looks - looks >= 1000);
+  CHECK(loop.now().time_since_epoch() >= 15ms);
+}
+
+TEST_CASE("server lets others run between the pieces of a stream", "[http][server][pause]") {
+  fermata::loop_options options;
+  options.when = fermata::policy::budget(100us);
+  test_loop loop(std::move(options));
+  const auto ready_stream = [](const request&) {
+    response r;
+    auto left = std::make_shared<int>(10'000);
+    r.stream = [left] { return ready(shared_bytes(nullptr, (*left)-- > 0 ? "x" : "")); };
+    return ready(std::move(r));
+  };
+  server s(ready_stream, fixed_date());
+  loop.fail_on_stall(200us);
+  const std::string answer = loop.run([&] { return ask(s, get("/s")); });
+  CHECK(answer.size() > 10'000);
+  CHECK(loop.now().time_since_epoch() >= 100ms);
+}

@@ -16,7 +16,7 @@
 namespace fermata::http {
 
 /// Answers one request. A rejection or an exception becomes a 500 and a line in the log.
-/// Lifetime: the request lives until the promise has settled.
+/// Lifetime: the request lives until the response has been sent, its stream included.
 using handler = std::function<promise<response>(const request&)>;
 
 class router {

@@ -67,6 +67,7 @@ struct server_core;
 
 class server {
 public:
+  /// Throws: `contract_error` for limits that no request fits in.
   explicit server(handler h, server_options options = {});
   server(server&&) noexcept;
   server& operator=(server&&) noexcept;
