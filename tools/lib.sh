@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # SPDX-License-Identifier: MIT
 # What the commands in this folder share: `. "$(dirname "$0")/lib.sh"`.
 
