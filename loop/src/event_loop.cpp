@@ -328,6 +328,7 @@ void event_loop::report_unobserved(std::exception_ptr e) noexcept {
 }
 
 worker_pool& event_loop::pool() {
+  if (is_ending_) throw loop_closed();
   if (!pool_) pool_ = std::make_unique<worker_pool>();
   return *pool_;
 }

@@ -48,6 +48,7 @@ event_loop::~event_loop() {
   event_loop* const below = current_loop == this ? outer_ : current_loop;
   current_loop = this;
   detail::meter* const outer_meter = std::exchange(detail::current_meter, &meter_);
+  is_ending_ = true;
   pool_.reset();
   finish();
   close_handles();

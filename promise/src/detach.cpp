@@ -40,25 +40,31 @@ struct detached_job::holder {
 };
 
 void detached_job::submit(std::unique_ptr<detached_job> job) {
-  event_loop& loop = event_loop::current();
-  worker_pool& pool = loop.pool();
   detached_job& self = *job;
-  self.loop_ = &loop;
-  self.is_expected_ = pool.bounds().max > 0;  // else nothing comes back before they rise
-  if (self.is_expected_) loop.expect_post();
   holder held(std::move(job));
-  held.ending = pool.ending();
-  unique_function<void()> call(std::move(held));
+  unique_function<void()> call;
   try {
+    self.loop_ = &event_loop::current();
+    worker_pool& pool = self.loop_->pool();
+    held.ending = pool.ending();
+    const bool is_expected = pool.bounds().max > 0;  // else nothing comes back before they rise
+    call = unique_function<void()>(std::move(held));
+    if (is_expected) self.expect();
     self.id_ = pool.submit(call);
   } catch (...) {
-    self.give_up(std::current_exception());  // `call` still holds it
+    self.give_up(std::current_exception());  // `held` or `call` has it still
   }
+}
+
+void detached_job::expect() noexcept {
+  is_expected_ = true;
+  loop_->expect_post();
 }
 
 void detached_job::cancel() noexcept {
   is_cancelled_ = true;
-  if (loop_->pool().remove(id_)) return;  // and this job with it
+  worker_pool* pool = loop_->find_pool();
+  if (pool != nullptr && pool->remove(id_)) return;  // and this job with it
   stop.request_stop();
 }
 

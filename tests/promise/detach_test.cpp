@@ -205,6 +205,18 @@ TEST_CASE("the end of a loop stops jobs that run and drops those that wait", "[p
   CHECK_FALSE(dropped_job_ran);
 }
 
+TEST_CASE("a task that detaches while its loop ends is told so", "[promise][detach]") {
+  std::atomic<bool> ran = false;
+  promise<> again;
+  {
+    event_loop loop;
+    again = fermata::never<>().catch_(
+        [&ran](const std::exception_ptr&) { return detach([&ran] { ran = true; }); });
+  }
+  CHECK_THROWS_AS(std::move(again).get(), loop_closed);
+  CHECK_FALSE(ran);
+}
+
 TEST_CASE("virtual time stands still while a detached job runs", "[promise][detach]") {
   virtual_clock clock;
   loop_options options;

@@ -239,6 +239,23 @@ TEST_CASE("tcp_connect gives up after its timeout", "[promise][tcp]") {
         "cannot connect to " + full.address() + ": connection timed out (uv ETIMEDOUT)");
 }
 
+TEST_CASE("a cancelled tcp_connect ends at once", "[promise][tcp]") {
+  event_loop loop;
+  fermata::listen_options small;
+  small.backlog = 0;
+  tcp_listener full("127.0.0.1:0", small);
+  std::vector<promise<stream_ptr>> filling;
+  loop.run([&] {
+    for (int i = 0; i < 3; ++i) filling.push_back(tcp_connect("127.0.0.1", full.port()));
+    return turns(3);
+  });
+  const promise<stream_ptr>& last = filling.back();
+  CHECK(last.is_pending());
+  cancel(last);
+  loop.run([&] { return turns(3); });
+  CHECK(is_cancelled(last.error()));
+}
+
 // ---- reading and writing ----
 
 TEST_CASE("a connection carries bytes unchanged and each side ends by itself", "[promise][tcp]") {

@@ -123,8 +123,10 @@ public:
   void log(log_level level, std::string_view area, std::string_view message) const;
   void report_unobserved(std::exception_ptr e) noexcept;
 
-  /// The pool of this loop, made at the first call.
+  /// The pool of this loop, made at the first call. Throws: `loop_closed` once the loop ends.
   [[nodiscard]] worker_pool& pool();
+  /// The same, or nullptr where none has been made or the loop ends.
+  [[nodiscard]] worker_pool* find_pool() const noexcept { return pool_.get(); }
   [[nodiscard]] uv_loop_t* uv() noexcept { return &uv_; }
 
   // What promise/ is built from.
@@ -220,6 +222,7 @@ private:
   std::uint32_t steps_ = 0;        // since the last poll, for quanta
   bool slice_over_ = false;
   bool is_running_ = false;
+  bool is_ending_ = false;
   std::uint64_t expected_posts_ = 0;
   std::uint64_t waiting_watches_ = 0;  // nodes that wait for a descriptor
 

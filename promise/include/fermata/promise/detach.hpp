@@ -57,6 +57,7 @@ protected:
 
 private:
   struct holder;
+  void expect() noexcept;
   event_loop* loop_ = nullptr;
   worker_pool::job_id id_ = 0;
   bool is_expected_ = false;

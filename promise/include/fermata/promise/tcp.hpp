@@ -29,6 +29,7 @@ struct listen_options {
 class tcp_listener {
 public:
   /// Listens on `ADDR:PORT` (`127.0.0.1:8080`, `[::1]:0`, `localhost:80`); port 0 takes a free one.
+  /// An IPv6 address serves IPv6 alone.
   /// Throws: `error` (`cannot listen on ADDR:PORT: address already in use (uv EADDRINUSE)`).
   explicit tcp_listener(std::string_view address, const listen_options& options = {});
   tcp_listener(tcp_listener&& other) noexcept = default;
