@@ -45,16 +45,20 @@ endfunction()
 
 # fermata_add_module(git_mem FOLDER git-mem PUBLIC fermata::promise PRIVATE PkgConfig::libgit2)
 # builds libfermata-git-mem from src/*.cpp and exports it as fermata::git_mem with a pkg-config file.
+# TARGET names the target otherwise, where a program has the library's name.
 function(fermata_add_module name)
-  cmake_parse_arguments(arg "" "FOLDER;DESCRIPTION" "PUBLIC;PRIVATE;PC_REQUIRES;PC_PRIVATE" ${ARGN})
+  cmake_parse_arguments(arg "" "FOLDER;DESCRIPTION;TARGET" "PUBLIC;PRIVATE;PC_REQUIRES;PC_PRIVATE" ${ARGN})
   string(REPLACE "_" "-" dashed ${name})
   set(target fermata-${dashed})
+  if(arg_TARGET)
+    set(target ${arg_TARGET})
+  endif()
   file(GLOB sources CONFIGURE_DEPENDS src/*.cpp)
   file(GLOB_RECURSE headers CONFIGURE_DEPENDS include/*.hpp)
   add_library(${target} STATIC ${sources})
   add_library(fermata::${name} ALIAS ${target})
   fermata_compile(${target})
-  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name}
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} OUTPUT_NAME fermata-${dashed}
                         VERIFY_INTERFACE_HEADER_SETS ${FERMATA_DEVELOPER}
                         POSITION_INDEPENDENT_CODE ON)
   target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS include FILES ${headers})
@@ -67,7 +71,7 @@ function(fermata_add_module name)
   list(TRANSFORM needs REPLACE "^fermata::" "")
   set_property(GLOBAL APPEND PROPERTY FERMATA_MODULES ${name})
   set_property(GLOBAL PROPERTY FERMATA_NEEDS_${name} ${needs})
-  fermata_install_pkg_config(${target} "${arg_DESCRIPTION}" "${arg_PC_REQUIRES};${arg_PC_PRIVATE}")
+  fermata_install_pkg_config(fermata-${dashed} "${arg_DESCRIPTION}" "${arg_PC_REQUIRES};${arg_PC_PRIVATE}")
 endfunction()
 
 # Writes and installs <name>.pc. The libraries are archives: what they are made with is linked into
