@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /// Leads requests to handlers by method and path.
 ///
-/// Shape:  404 for an unknown path, 405 with Allow for a known one, HEAD as GET, OPTIONS with
-/// Allow. Thread: loop.
+/// Shape:  an unknown path is 404, a known one with another method 405 with Allow; HEAD goes where
+///         GET goes; OPTIONS is answered with Allow.
+/// Thread: loop.
 #pragma once
 
 #include <fermata/http/response.hpp>
