@@ -3,6 +3,7 @@
 // the client will ask is known, so the answer can be made beforehand.
 
 #include "support/pack_builder.hpp"
+#include "support/policy.hpp"
 #include "support/temp_repository.hpp"
 
 #include <fermata/git_mem/analyse.hpp>
@@ -58,7 +59,7 @@ outcome clone_from(const std::string& answer,
                    const std::string& url = "/repo",
                    clone_options options = {},
                    std::size_t most = 5000) {
-  test_loop loop;
+  test_loop loop(fermata::testing::options_of_run());
   auto streams = fermata::memory_stream_pair(1 << 20);
   return loop.run([&]() -> promise<outcome> {
     promise<> played = play(*streams.second, answer, most);
@@ -197,7 +198,7 @@ TEST_CASE("clone_over says what is wrong with the other side", "[git_mem][clone]
 }
 
 TEST_CASE("clone_over gives up on a server that falls silent", "[git_mem][clone]") {
-  test_loop loop;
+  test_loop loop(fermata::testing::options_of_run());
   auto streams = fermata::memory_stream_pair();
   clone_options options;
   options.idle_timeout = std::chrono::seconds(7);
@@ -212,7 +213,7 @@ TEST_CASE("clone_over ends when it is cancelled, wherever it is", "[git_mem][clo
   const served_repository served;
   const std::string good = served.v2("HEAD");
   for (std::size_t n = 0; n < good.size(); n += 211) {
-    test_loop loop;
+    test_loop loop(fermata::testing::options_of_run());
     auto streams = fermata::memory_stream_pair(1 << 20);
     const bool was_cancelled = loop.run([&]() -> promise<bool> {
       promise<> written = streams.second->write(bytes_of(std::string_view(good).substr(0, n)));
@@ -249,7 +250,7 @@ std::uint16_t free_port() { return fermata::tcp_listener("127.0.0.1:0").port(); 
 
 TEST_CASE("clone speaks to a git daemon", "[git_mem][clone]") {
   const served_repository served;
-  fermata::event_loop loop;
+  fermata::event_loop loop(fermata::testing::options_of_run());
   outcome here, nowhere, refused;
   loop.run([&]() -> promise<> {
     const std::uint16_t port = free_port();
@@ -279,7 +280,7 @@ TEST_CASE("clone speaks to a git daemon", "[git_mem][clone]") {
 TEST_CASE("clone of a local path runs git upload-pack", "[git_mem][clone]") {
   const served_repository served;
   const std::string path = served.repo.path().string();
-  fermata::event_loop loop;
+  fermata::event_loop loop(fermata::testing::options_of_run());
   outcome good, nowhere;
   std::string unusable;
   loop.run([&]() -> promise<> {
@@ -307,7 +308,7 @@ TEST_CASE("clone of the real repository is small in memory and complete", "[git_
   if (!find_shared_data("opam-repository-depth1.git.tar", tar)) return;
   const temp_folder folder;
   folder.run("tar xf '" + std::filesystem::absolute(tar).string() + "'");
-  fermata::event_loop loop;
+  fermata::event_loop loop(fermata::testing::options_of_run());
   std::uint64_t files = 0, bytes = 0;
   loop.run([&]() -> promise<> {
     promise<clone_result> cloned = clone((folder.path() / "opam-repository-depth1.git").string());
