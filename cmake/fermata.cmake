@@ -5,7 +5,9 @@ include(CMakePackageConfigHelpers)
 
 find_program(FERMATA_CCACHE ccache)
 if(FERMATA_CCACHE AND PROJECT_IS_TOP_LEVEL)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${FERMATA_CCACHE})
+  # Sloppy about what precompiled headers hide, which it must be to keep what includes them.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+      CCACHE_SLOPPINESS=pch_defines,time_macros ${FERMATA_CCACHE})
 endif()
 
 set(CMAKE_CXX_EXTENSIONS OFF)
@@ -114,6 +116,9 @@ function(fermata_add_test name)
   fermata_compile(${target})
   target_link_libraries(${target} PRIVATE ${arg_LIBRARIES} fermata-test-support Catch2::Catch2WithMain)
   target_precompile_headers(${target} PRIVATE <catch2/catch.hpp> <string> <vector>)
+  if(FERMATA_CCACHE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(${target} PRIVATE -fpch-preprocess)  # ccache cannot see through it else
+  endif()
   if(NOT arg_NO_DISCOVERY)
     catch_discover_tests(${target} TEST_PREFIX "${name}: " PROPERTIES TIMEOUT 300
                          SKIP_REGULAR_EXPRESSION "skipped: " LABELS "${arg_LABELS}" ${arg_PROPERTIES})

@@ -10,7 +10,7 @@ cmake -S "$source" -B "$work/build" -DCMAKE_CXX_COMPILER="$compiler" -DFERMATA_D
   -DCMAKE_INSTALL_PREFIX=/usr -DCMAKE_INSTALL_LIBDIR=lib/some-triplet >"$work/log" 2>&1 ||
   { cat "$work/log"; exit 1; }
 mkdir -p "$work/root/lib/some-triplet/pkgconfig"
-cp "$work/build/promise/fermata-promise.pc" "$work/root/lib/some-triplet/pkgconfig"
+cp "$work"/build/{loop,promise}/fermata-*.pc "$work/root/lib/some-triplet/pkgconfig"
 
 ask() { PKG_CONFIG_PATH=$work/root/lib/some-triplet/pkgconfig pkg-config "$@" fermata-promise; }
 same() { [ "$(realpath -m "$1")" = "$2" ] || { echo "$1 is not $2"; exit 1; }; }
