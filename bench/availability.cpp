@@ -8,6 +8,7 @@
 
 #include <fermata/git_mem/analyse.hpp>
 #include <fermata/git_mem/clone.hpp>
+#include <fermata/git_mem/naming.hpp>
 #include <fermata/git_mem/walk.hpp>
 #include <fermata/http/server.hpp>
 #include <fermata/mirror/index_builder.hpp>
@@ -280,6 +281,7 @@ int main(int argc, char** argv) {
     fermata::loop_options options;
     options.when = fermata::policy::parse(s.policy);
     options.measure_cpu = true;
+    git::prepare();
     fermata::event_loop loop(std::move(options));
     run all(s);
     loop.run([&] { return all.all(); });

@@ -4,6 +4,8 @@
 #include "clone_over.hpp"
 
 #include <fermata/git_mem/clone.hpp>
+#include <fermata/git_mem/naming.hpp>
+#include <fermata/promise/detach.hpp>
 #include <fermata/promise/process.hpp>
 #include <fermata/promise/sleep.hpp>
 #include <fermata/promise/tcp.hpp>
@@ -72,6 +74,8 @@ promise<clone_result> clone_by_child(const remote_url& url, const clone_options&
 promise<clone_result> clone(std::string url, clone_options options) {
   const remote_url parsed = remote_url::parse(url);
   if (options.on_progress) options.on_progress(clone_progress());
+  promise<> prepared = detach([] { prepare(); });  // milliseconds at its first use
+  co_await prepared;
   try {
     promise<clone_result> cloned = parsed.by == remote_url::transport::git
                                        ? clone_by_tcp(parsed, options)
