@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Availability while a repository is cloned, analysed, walked and packed into an index, all on the loop
-// that also serves HTTP: the longest gap between two looks, and what a client sees meanwhile.
+// Availability while a repository is cloned, analysed, walked and packed into an index, all on the
+// loop that also serves HTTP: the longest gap between two looks, and what a client sees meanwhile.
 //
-// fermata-probe, a process of its own, asks /healthz at fixed times during each phase. Prints one JSON line
-// a phase. Units: us unless the name says otherwise, lower is better. Against: the same with --policy
-// greedy, and --no-probe for the CPU time of a phase alone.
+// fermata-probe, a process of its own, asks /healthz at fixed times during each phase. Prints one
+// JSON line a phase. Units: us unless the name says otherwise, lower is better. Against: the same
+// with --policy greedy, and --no-probe for the CPU time of a phase alone.
 
 #include <fermata/git_mem/analyse.hpp>
 #include <fermata/git_mem/clone.hpp>

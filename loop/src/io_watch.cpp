@@ -15,7 +15,8 @@ struct io_watch::handle final : loop_resident {
   uv_poll_t poll;
   event_loop* loop = nullptr;
   int fd = -1;
-  int armed = 0;  // events that libuv watches
+  int armed = 0;     // events that libuv watches
+  int unwanted = 0;  // events in a row that nobody waited for
   std::array<ready_node*, 2> waiting{};
   bool is_held = true;  // by a watch
   bool is_closing = false;
@@ -88,7 +89,8 @@ void io_watch::handle::on_event(int status, int events) noexcept {
   }
   if ((events & UV_READABLE) != 0) wake(io_direction::read);
   if ((events & UV_WRITABLE) != 0) wake(io_direction::write);
-  if (status >= 0 && (events & ~before) != 0) arm(wanted());  // nobody waited for that
+  if (status < 0 || (events & ~before) == 0) return;
+  if (++unwanted > 1) arm(wanted());  // the first may be for a node that has not run yet
 }
 
 io_watch::io_watch(event_loop& loop, int fd) : handle_(new handle) {
@@ -125,6 +127,7 @@ void io_watch::wait(io_direction d, ready_node& n) {
   }
   handle_->loop->adopt(n);
   slot = &n;
+  handle_->unwanted = 0;
   ++handle_->loop->waiting_watches_;
   handle_->arm(handle_->armed | handle_->wanted());
 }

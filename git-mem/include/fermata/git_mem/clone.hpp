@@ -5,8 +5,8 @@
 ///           what fails in one ends the other. Protocol 2, with 1 and 0 as fallback.
 /// Pauses:   may; at most one step (about 50 us) or one piece of 64 KiB runs between two checks.
 /// Thread:   loop.
-/// Rejects:  `failure`, which begins with `cannot clone <url>: `; `cancelled`. Nothing is kept
-/// then. Cost:     the pack's bytes, 40 bytes an object, 8 MB of recent objects, 256 KiB of pieces.
+/// Rejects:  `failure`, which begins with `cannot clone <url>: `; `cancelled`; nothing is kept.
+/// Cost:     the pack's bytes, 40 bytes an object, 8 MB of recent objects, 256 KiB of pieces.
 #pragma once
 
 #include <fermata/git_mem/analyse.hpp>

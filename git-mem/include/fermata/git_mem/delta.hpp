@@ -4,6 +4,7 @@
 /// Shape:  `start` reads the two sizes; the caller checks them and makes room; `attach` gives the
 ///         base and the room; `step` until it returns true.
 /// Pauses: never; one step copies at most 64 KiB and reads at most 4 KiB of delta (about 30 us).
+/// Thread: any, one at a time.
 /// Throws: `failure` (reason::corrupt) for a delta that does not fit its base or its result.
 /// Lifetime: all three byte ranges outlive the last step.
 #pragma once

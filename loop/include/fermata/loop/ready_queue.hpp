@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /// The queue of what can go on: first in, first out, in two latency classes with ageing.
 ///
-/// Shape:  intrusive; a node stands in at most one list (ready, paused, or the waiters of a
-/// promise). Thread: loop. Cost:   every operation is O(1) and allocates nothing.
+/// Shape:  intrusive; a node stands in at most one list (ready, paused, waiters of a promise).
+/// Thread: loop.
+/// Cost:   every operation is O(1) and allocates nothing.
 #pragma once
 
 #include <fermata/loop/context.hpp>

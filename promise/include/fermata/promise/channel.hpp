@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
 /// A bounded queue between tasks of one loop.
 ///
-/// Shape:   `auto [writer, reader] = channel<T>(capacity);` a capacity of 0 is a rendezvous. Ends
-/// are
-///          counted handles: with the last writer gone readers get what is left, then nothing; with
+/// Shape:   `auto [writer, reader] = channel<T>(capacity);` a capacity of 0 is a rendezvous.
+///          Ends are counted handles: with the last writer gone readers get what is left, then nothing; with
 ///          the last reader gone sends are rejected and what is queued is dropped.
 /// Order:   first in, first out; an item is handed to the longest waiting reader at once.
 /// Pauses:  a send waits while the channel is full, a receive while it is empty.
 /// Thread:  loop.
-/// Rejects: `channel_closed` (send), `cancelled`: a cancelled waiter leaves no hole and loses no
-/// item. Cost:    O(1); one allocation an operation, two where it waits.
+/// Rejects: `channel_closed` (send), `cancelled`: a cancelled waiter leaves no hole, loses no item.
+/// Cost:    O(1); one allocation an operation, two where it waits.
 #pragma once
 
 #include <fermata/promise/promise.hpp>

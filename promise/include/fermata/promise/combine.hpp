@@ -3,9 +3,10 @@
 ///
 /// Shape:   the result settles when all the promises have, also after a failure. A cancel of the
 ///          result goes on to every promise that is still pending.
-/// Thread:  loop. Pauses: never by itself; the values come through the queue.
-/// Rejects: with the only error, or `multiple_errors` for several; `cancelled` where there is no
-/// other. Cost:    one allocation and one node a promise.
+/// Pauses:  never by itself; the values come through the queue.
+/// Thread:  loop.
+/// Rejects: with the only error, or `multiple_errors` for several; else `cancelled`.
+/// Cost:    one allocation and one node a promise.
 #pragma once
 
 #include <fermata/promise/promise.hpp>

@@ -8,11 +8,10 @@
 /// Cancel:   a job that has not started is taken out and the promise rejected at once. A job that
 ///           runs has a stop requested through its token, and the promise settles when it has
 ///           ended: with `cancelled` where it takes a token, else with its result.
-/// End:      `~event_loop` requests a stop of the jobs that run, waits for them, and drops the
-/// rest. Thread:   loop; `f` runs elsewhere and is destroyed there, its result is handed to the
-/// loop. Rejects:  what `f` throws, `cancelled`, `loop_closed`; std::system_error where the system
-/// gives
-///           no thread.
+/// End:      `~event_loop` requests a stop of the jobs that run, waits for them, drops the rest.
+/// Thread:   loop; `f` runs elsewhere and is destroyed there, its result is handed to the loop.
+/// Rejects:  what `f` throws, `cancelled`, `loop_closed`; std::system_error where the system
+///           gives no thread.
 /// Cost:     about five allocations and two thread switches (10 us): for work over 100 us.
 #pragma once
 
