@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// A bounded queue between tasks of one loop.
 ///
-/// Shape:   `auto [writer, reader] = channel<T>(capacity);` a capacity of 0 is a rendezvous.
+/// Shape:   `auto [writer, reader] = channel<T>(capacity);` capacity 0 is a rendezvous.
 ///          Ends are counted handles: with the last writer gone readers get what is left, then nothing; with
 ///          the last reader gone sends are rejected and what is queued is dropped.
 /// Order:   first in, first out; an item is handed to the longest waiting reader at once.
