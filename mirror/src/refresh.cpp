@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: MIT
+// From a remote to a generation: clone, walk, index. What is used on the way stands in one struct
+// that outlives all of it, so that it is freed in slices however the work ends.
+
+#include "service_core.hpp"
+
+#include <fermata/git_mem/clone.hpp>
+#include <fermata/git_mem/tree.hpp>
+#include <fermata/git_mem/walk.hpp>
+#include <fermata/mirror/index_builder.hpp>
+#include <fermata/mirror/repo_file.hpp>
+#include <fermata/promise/detach.hpp>
+#include <fermata/promise/pause.hpp>
+
+#include <charconv>
+#include <deque>
+#include <utility>
+
+namespace fermata::mirror {
+namespace {
+
+using git_mem::failure;
+using git_mem::file_mode;
+using git_mem::reason;
+using git_mem::step_state;
+
+constexpr std::chrono::microseconds free_cost{50};
+constexpr std::chrono::microseconds parse_cost{100};  // a commit, by libgit2
+constexpr std::chrono::microseconds file_cost{1};
+constexpr std::uint64_t largest_file_bytes = std::uint64_t{128} << 20;
+constexpr std::uint64_t longest_version_bytes = 64 * 1024;
+constexpr std::size_t repo_bytes_on_loop = 16 * 1024;
+constexpr int deepest_tag = 16;
+
+struct workshop {
+  git_mem::object_store store;
+  git_mem::snapshot_ptr from;
+  git_mem::commit commit;
+  std::deque<git_mem::tree_walk::entry> files;  // below packages/; no block of it is ever copied
+  std::unique_ptr<generation> made;
+};
+
+promise<> free_in_slices(workshop& w) {
+  w.from.reset();
+  w.store.publish(git_mem::snapshot());
+  while (w.store.reclaim_step()) co_await maybe_pause(free_cost);
+  while (!w.files.empty()) {
+    w.files.pop_back();
+    co_await maybe_pause(file_cost);
+  }
+}
+
+void show_clone(service_core& core, const git_mem::clone_progress& p) {
+  const std::string_view phase = p.phase == git_mem::clone_phase::receive
+                                     ? std::string_view("receive and analyse")
+                                     : git_mem::phase_name(p.phase);
+  if (core.progress.phase != phase) core.enter(phase);
+  if (p.objects_total == 0) return;
+  core.progress.done = p.objects_done;
+  core.progress.total = p.objects_total;
+  core.progress.bytes = p.bytes;
+}
+
+// The commit that a tag stands for, or the id itself.
+promise<git_mem::object_id> peel(git_mem::snapshot_ptr from, git_mem::object_id id) {
+  for (int i = 0; i < deepest_tag; ++i) {
+    const auto header = from->find_object(id);
+    if (!header || header->type != git_mem::object_type::tag) co_return id;
+    promise<git_mem::object> read = git_mem::get_object(from, id, git_mem::small_object_bytes);
+    const git_mem::object tag = co_await std::move(read);
+    const std::string_view text = tag.text();
+    const auto next = text.starts_with("object ")
+                          ? git_mem::object_id::from_hex(text.substr(7, 40))
+                          : std::nullopt;
+    if (!next) throw failure(reason::corrupt, "tag " + id.hex() + ": it names no object");
+    id = *next;
+  }
+  throw failure(reason::limit, "tag " + id.hex() + ": too many tags of tags");
+}
+
+promise<> clone_into(service_core& core, workshop& w) {
+  core.meter.begin("clone");
+  git_mem::clone_options how = core.options.clone;
+  how.on_progress = [&core](const git_mem::clone_progress& p) { show_clone(core, p); };
+  promise<git_mem::clone_result> cloning =
+      git_mem::clone(core.options.remote, std::move(how));
+  git_mem::clone_result cloned = co_await std::move(cloning);
+  if (cloned.is_empty()) {
+    throw failure(reason::not_found, "cannot index " + core.remote.text +
+                                         ": the repository is empty: it has no commit");
+  }
+  const git_mem::object_id tip = cloned.tip;
+  w.store.publish(git_mem::make_snapshot(w.store, std::move(cloned)));
+  w.from = w.store.current();
+  promise<git_mem::object_id> peeled = peel(w.from, tip);
+  const git_mem::object_id id = co_await peeled;
+  w.commit = git_mem::read_commit(w.from, id);
+  co_await maybe_pause(parse_cost);
+}
+
+promise<> walk_packages(service_core& core, workshop& w) {
+  core.meter.begin("walk");
+  core.enter("walk");
+  promise<std::optional<git_mem::path_finder::place>> found =
+      git_mem::find_path(w.from, w.commit.tree, "packages");
+  const auto packages = co_await found;
+  if (!packages || packages->mode != file_mode::tree) {
+    throw failure(reason::not_found, "it has no folder packages/, so it is no opam repository");
+  }
+  git_mem::tree_walk walk(w.from, packages->id);
+  for (;;) {
+    const git_mem::tree_walk::result r = walk.step();
+    if (r.found != nullptr) {
+      w.files.push_back(*r.found);
+      core.progress.done = w.files.size();
+    }
+    if (r.state == step_state::error) throw failure(walk.error()).at("packages");
+    co_await maybe_pause(r.cost);
+    if (r.state == step_state::done) co_return;
+  }
+}
+
+// Until the builder wants more, or has all.
+promise<> drive(index_builder& builder) {
+  for (;;) {
+    const git_mem::step_result r = builder.step();
+    co_await maybe_pause(r.cost);
+    if (r.state != step_state::more) co_return;
+  }
+}
+
+promise<> add_bytes(index_builder& builder, std::string_view bytes) {
+  if (!bytes.empty()) builder.feed(bytes);
+  co_return co_await tail(drive(builder));
+}
+
+std::string_view unfit(const git_mem::tree_walk::entry& e) {
+  if (e.mode == file_mode::symlink) return "symbolic link";
+  if (e.mode == file_mode::submodule) return "submodule";
+  if (e.size_bytes > largest_file_bytes) return "over 128 MiB";
+  return {};
+}
+
+promise<> add_file(index_builder& builder,
+                   const git_mem::snapshot_ptr& from,
+                   const git_mem::tree_walk::entry& e) {
+  const std::string path = "packages/" + e.path;
+  if (const std::string_view why = unfit(e); !why.empty()) {
+    builder.skip(path, why);
+    co_return;
+  }
+  if (!builder.add(path, e.mode == file_mode::executable, e.size_bytes)) co_return;
+  promise<git_mem::object> read = git_mem::get_object(from, e.id, largest_file_bytes);
+  git_mem::object file;
+  try {
+    file = co_await std::move(read);
+  } catch (const failure& f) {
+    throw f.at(path);
+  }
+  promise<> added = add_bytes(builder, file.text());
+  co_await added;
+  while (file.content.release_slice()) co_await maybe_pause(free_cost);
+}
+
+// The text of a small file at the root; nothing where there is none that could be served.
+promise<std::optional<std::string>> read_text(workshop& w,
+                                              std::string path,
+                                              std::uint64_t limit_bytes) {
+  promise<std::optional<git_mem::path_finder::place>> found =
+      git_mem::find_path(w.from, w.commit.tree, path);
+  const auto place = co_await found;
+  if (!place) co_return std::nullopt;
+  const bool is_file = place->mode != file_mode::tree && place->mode != file_mode::symlink &&
+                       place->mode != file_mode::submodule;
+  const auto header = w.from->find_object(place->id);
+  if (!is_file || !header || header->size_bytes > limit_bytes) {
+    w.made->notes.push_back(path + ": not used: it is no file, or too long");
+    co_return std::nullopt;
+  }
+  promise<git_mem::object> read = git_mem::get_object(w.from, place->id, limit_bytes);
+  const git_mem::object file = co_await std::move(read);
+  co_return std::string(file.text());
+}
+
+repo_file make_repo(std::optional<std::string> upstream, repo_settings settings) {
+  return make_repo_file(upstream ? std::optional<std::string_view>(*upstream) : std::nullopt,
+                        settings);
+}
+
+promise<> read_roots(service_core& core, workshop& w) {
+  promise<std::optional<std::string>> read = read_text(w, "repo", longest_repo_file_bytes);
+  std::optional<std::string> upstream = co_await std::move(read);
+  repo_settings settings;
+  settings.upstream = core.remote.text;
+  settings.stamp = w.made->commit;
+  repo_file own;
+  if (upstream && upstream->size() > repo_bytes_on_loop) {
+    promise<repo_file> making = detach(make_repo, std::move(upstream), std::move(settings));
+    own = co_await std::move(making);
+  } else {
+    own = make_repo(std::move(upstream), std::move(settings));
+    co_await maybe_pause(std::chrono::microseconds(150));
+  }
+  w.made->repo = std::move(own.text);
+  if (own.fault) w.made->notes.push_back(*own.fault);
+  promise<std::optional<std::string>> version = read_text(w, "version", longest_version_bytes);
+  w.made->version = co_await std::move(version);
+}
+
+promise<> add_root(index_builder& builder, std::string path, std::string_view text) {
+  if (!builder.add(path, false, text.size())) co_return;
+  promise<> added = add_bytes(builder, text);
+  co_await added;
+}
+
+promise<> index_files(service_core& core, workshop& w) {
+  core.meter.begin("index");
+  core.enter("index");
+  core.progress.total = w.files.size();
+  core.progress.done = 0;
+  promise<> roots = read_roots(core, w);
+  co_await roots;
+  index_builder builder;
+  while (!w.files.empty()) {
+    promise<> added = add_file(builder, w.from, w.files.front());
+    co_await added;
+    w.files.pop_front();
+    ++*core.progress.done;
+    core.progress.bytes = builder.output_bytes();
+    co_await maybe_pause(file_cost);
+  }
+  promise<> repo = add_root(builder, "repo", w.made->repo);
+  co_await repo;
+  if (w.made->version) {
+    promise<> version = add_root(builder, "version", *w.made->version);
+    co_await version;
+  }
+  builder.finish();
+  promise<> finished = drive(builder);
+  co_await finished;
+  index_result result = builder.take();
+  w.made->files = result.files;
+  w.made->etag = std::move(result.etag);
+  w.made->index = std::move(result.bytes);
+  for (std::string& note : result.notes) w.made->notes.push_back(std::move(note));
+}
+
+promise<> index_commit(service_core& core, workshop& w) {
+  w.made = std::make_unique<generation>();
+  w.made->remote = core.remote.text;
+  w.made->branch = core.remote.branch;
+  w.made->commit = w.commit.id.hex();
+  w.made->commit_time = w.commit.committer.when;
+  try {
+    promise<> walked = walk_packages(core, w);
+    co_await walked;
+    promise<> indexed = index_files(core, w);
+    co_await indexed;
+  } catch (const failure& f) {
+    throw f.at("cannot index " + core.remote.text + ": commit " + w.commit.id.hex(12));
+  }
+}
+
+promise<> clone_and_index(service_core& core, workshop& w) {
+  core.state = core.served ? service_state::updating : service_state::cloning;
+  promise<> cloned = clone_into(core, w);
+  co_await cloned;
+  if (core.served && core.served->what.commit == w.commit.id.hex()) co_return;
+  if (!core.served) core.state = service_state::indexing;
+  promise<> indexed = index_commit(core, w);
+  co_await indexed;
+}
+
+}  // namespace
+
+promise<std::unique_ptr<generation>> make_generation(service_core& core) {
+  workshop w;
+  std::exception_ptr failed;
+  promise<> working = clone_and_index(core, w);
+  try {
+    co_await working;
+  } catch (const std::exception&) {  // which a cancel is not
+    failed = std::current_exception();
+  }
+  core.meter.begin("release");
+  promise<> freed = free_in_slices(w);
+  co_await freed;
+  core.meter.end();
+  if (failed) {
+    if (w.made) {
+      while (w.made->index.release_slice()) co_await maybe_pause(free_cost);
+    }
+    std::rethrow_exception(failed);
+  }
+  co_return std::move(w.made);
+}
+
+}  // namespace fermata::mirror

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+/// A generation that is being served, and what becomes of it afterwards.
+///
+/// Thread: loop.
+#pragma once
+
+#include <fermata/mirror/generation.hpp>
+#include <fermata/promise/promise.hpp>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace fermata::mirror {
+
+struct served_generation {
+  generation what;
+  std::string repo_etag;
+  std::string version_etag;
+  std::chrono::sys_seconds last_modified{};  ///< the commit's time, but not in the future
+};
+
+using served_ptr = std::shared_ptr<const served_generation>;
+
+/// Frees generations in slices after their last reader, who may be any connection, has let go.
+class graveyard {
+public:
+  /// Pauses: never. Lifetime: the yard outlives what it has adopted, by sharing.
+  [[nodiscard]] static served_ptr adopt(const std::shared_ptr<graveyard>& yard,
+                                        std::unique_ptr<served_generation> g);
+  /// Frees what comes until it is cancelled; after that readers free at once.
+  static promise<> tend(std::shared_ptr<graveyard> yard);
+
+private:
+  void bury(std::unique_ptr<served_generation> g) noexcept;
+
+  std::vector<std::unique_ptr<served_generation>> dead_;
+  resolver<> wake_;
+  bool is_tended_ = false;
+};
+
+/// `"<SHA-1 of text>"`. Pauses: may, every 32 KiB. Lifetime: `text` outlives the promise.
+promise<std::string> etag_of(const std::string& text);
+
+}  // namespace fermata::mirror
