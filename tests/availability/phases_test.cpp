@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The bound on the real repository, in milliseconds: the only tests that assert time. Best of
-// three, for these machines are shared. Where the data is absent a synthetic repository replaces it.
+// three, for these machines are shared. Where the data is absent a synthetic repository replaces
+// it.
 #include <arpa/inet.h>
 #include <catch2/catch.hpp>
 #include <netinet/in.h>

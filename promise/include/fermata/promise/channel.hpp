@@ -2,8 +2,8 @@
 /// A bounded queue between tasks of one loop.
 ///
 /// Shape:   `auto [writer, reader] = channel<T>(capacity);` capacity 0 is a rendezvous.
-///          Ends are counted handles: with the last writer gone readers get what is left, then nothing; with
-///          the last reader gone sends are rejected and what is queued is dropped.
+///          Ends are counted handles: with the last writer gone readers get what is left, then
+///          nothing; with the last reader gone sends are rejected, what is queued is dropped.
 /// Order:   first in, first out; an item is handed to the longest waiting reader at once.
 /// Pauses:  a send waits while the channel is full, a receive while it is empty.
 /// Thread:  loop.
