@@ -246,4 +246,3 @@ template <typename T>
 }  // namespace fermata
 
 #include <fermata/promise/detail/coroutine.hpp>
-#include <fermata/promise/detail/then.hpp>

@@ -326,3 +326,5 @@ auto tail(promise<T> p) {
 }
 
 }  // namespace fermata
+
+#include <fermata/promise/detail/then.hpp>  // here, so that each header compiles alone
