@@ -156,7 +156,8 @@ report measure(const repository& repo, const git_daemon& daemon, const std::stri
   std::size_t at = 0;
   for (std::size_t end; (end = text.find('\n', at)) != std::string::npos; at = end + 1) {
     nlohmann::json line = nlohmann::json::parse(text.substr(at, end - at));
-    phases[line.at("phase").get<std::string>()] = std::move(line);
+    const std::string phase = line.at("phase").get<std::string>();
+    phases[phase] = std::move(line);
   }
   return phases;
 }
