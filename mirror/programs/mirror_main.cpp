@@ -34,7 +34,7 @@ using fermata::mirror::service_state;
 
 constexpr std::chrono::milliseconds busy_tick{100};
 constexpr std::chrono::milliseconds idle_tick{500};
-constexpr std::chrono::seconds drain_time{2};    // for responses that have begun
+constexpr std::chrono::seconds drain_time{2};      // for responses that have begun
 constexpr std::chrono::milliseconds end_time{80};  // for work that was cancelled
 
 // All that the program says, and what it has said of the progress.
@@ -55,6 +55,14 @@ struct voice {
     has_served = true;
   }
 
+  void progress() {
+    if (of == nullptr) return;
+    const auto now = std::chrono::steady_clock::now() - began;
+    err.write(
+        line.update(of->progress(), std::chrono::duration_cast<std::chrono::milliseconds>(now)));
+  }
+
+  const service* of = nullptr;
   console out{STDOUT_FILENO};
   console err{STDERR_FILENO};
   fermata::mirror::progress_line line;
@@ -65,12 +73,12 @@ struct voice {
 
 promise<> show_progress(const service& s, voice& v) {
   for (;;) {
-    const fermata::mirror::progress_status progress = s.status().progress;
-    const bool busy = progress.phase.has_value();
-    const auto now = std::chrono::steady_clock::now() - v.began;
-    v.err.write(busy ? v.line.update(
-                           progress, std::chrono::duration_cast<std::chrono::milliseconds>(now))
-                     : v.line.end());
+    const bool busy = s.progress().phase.has_value();
+    if (busy) {
+      v.progress();
+    } else {
+      v.err.write(v.line.end());
+    }
     v.out.flush();
     promise<> tick = fermata::sleep_for(busy ? busy_tick : idle_tick);
     co_await tick;
@@ -84,8 +92,8 @@ promise<bool> stop(service& s, promise<> working, fermata::signal_source& signal
   promise<> closed = s.shutdown(drain_time);
   promise<int> second = signals.next();
   std::vector<promise<>> ends;
+  ends.push_back(second.map([](int) {}));  // first: it is pending, and must hear of the other
   ends.push_back(closed);
-  ends.push_back(second.map([](int) {}));
   promise<> first_end = fermata::pick(std::move(ends));
   co_await first_end;
   promise<> ended = working.catch_([](std::exception_ptr) { return fermata::ready(); });
@@ -119,6 +127,7 @@ fermata::mirror::service_options options_of(const mirror_options& given, voice& 
   options.version = FERMATA_VERSION;
   options.data_directory = given.data_directory;
   options.clone.depth = given.depth;
+  options.on_phase = [&v](const fermata::mirror::phase_report&) { v.progress(); };  // its end
   options.on_served = [&v](const fermata::mirror::generation& g) { v.serving(g); };
   return options;
 }
@@ -133,6 +142,7 @@ int run(const mirror_options& given) {
   };
   fermata::event_loop loop(std::move(options));
   service s(options_of(given, v));
+  v.of = &s;
   const bool ended = loop.run([&] { return serve(given, s, v); });
   v.out.flush();
   if (!ended) std::_Exit(EXIT_SUCCESS);  // what is kept on disk is whole at any moment

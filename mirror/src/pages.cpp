@@ -75,7 +75,8 @@ std::string served_card(const service_status& s) {
 
 // "12,345 of 42,156 objects".
 std::string objects_text(const progress_status& p) {
-  const std::string noun = p.phase.value_or("") == "index" ? "files" : "objects";
+  const std::string phase = p.phase.value_or("");
+  const std::string noun = phase == "index" || phase == "walk" ? "files" : "objects";
   if (!p.objects_done) return {};
   if (!p.objects_total)
     return fmt::format("<strong>{}</strong> {}", with_commas(*p.objects_done), noun);

@@ -20,7 +20,8 @@ constexpr std::chrono::milliseconds log_every{1000};
 // What stands behind the bar, the more important first.
 std::vector<std::string> facts(const progress_status& p) {
   std::vector<std::string> all;
-  const std::string_view noun = p.phase.value_or("") == "index" ? "files" : "objects";
+  const std::string phase = p.phase.value_or("");
+  const std::string_view noun = phase == "index" || phase == "walk" ? "files" : "objects";
   if (p.objects_done && p.objects_total) {
     all.push_back(fmt::format("{} of {} {}", with_commas(*p.objects_done),
                               with_commas(*p.objects_total), noun));
@@ -45,25 +46,25 @@ void append(std::string& line, const std::vector<std::string>& words, std::size_
 }  // namespace
 
 std::string progress_bar(const progress_status& progress, std::size_t width) {
-  const auto share = progress.share();
-  std::string bar(bar_columns, '-');
-  if (share) {
-    const auto full = static_cast<std::size_t>(*share * static_cast<double>(bar_columns));
-    std::fill_n(bar.begin(), full, '#');
+  const std::vector<std::string> known = facts(progress);
+  std::string line = progress.phase.value_or("") + (known.empty() ? " ..." : "");
+  if (const auto share = progress.share()) {
+    std::string bar(bar_columns, '-');
+    std::fill_n(bar.begin(), static_cast<std::size_t>(*share * bar_columns), '#');
+    line += fmt::format("  [{}] {:3}%", bar, static_cast<int>(*share * 100));
   }
-  std::string line = fmt::format("{}  [{}]", progress.phase.value_or(""), bar);
-  if (share) line += fmt::format(" {:3}%", static_cast<int>(*share * 100));
   if (line.size() > width) line.resize(width);
-  append(line, facts(progress), width);
+  append(line, known, width);
   return line;
 }
 
 std::string progress_text(const progress_status& progress) {
-  std::string line = progress.phase.value_or("") + ":";
+  const std::vector<std::string> known = facts(progress);
+  std::string line = progress.phase.value_or("") + (known.empty() ? " ..." : ":");
   if (const auto share = progress.share()) {
     line += fmt::format(" {}%", static_cast<int>(*share * 100));
   }
-  append(line, facts(progress), std::string::npos);
+  append(line, known, std::string::npos);
   return line;
 }
 
@@ -71,7 +72,7 @@ std::string progress_line::update(const progress_status& progress, std::chrono::
   if (!progress.phase) return {};
   std::string text;
   if (*progress.phase != phase_) {
-    text = end();
+    if (had_share_) text = end();  // else the new phase takes the line over
     phase_ = *progress.phase;
     tenth_ = -1;
     last_ = now - log_every;
@@ -86,6 +87,7 @@ std::string progress_line::update_bar(const progress_status& progress,
   std::string line = progress_bar(progress, width_ - 1);  // a full line would wrap
   if (line == shown_) return {};
   last_ = now;
+  had_share_ = progress.share().has_value();
   std::string text = "\r" + line;
   if (shown_.size() > line.size()) text.append(shown_.size() - line.size(), ' ');
   shown_ = std::move(line);

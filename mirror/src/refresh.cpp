@@ -51,9 +51,11 @@ promise<> free_in_slices(workshop& w) {
 }
 
 void show_clone(service_core& core, const git_mem::clone_progress& p) {
-  const std::string_view phase = p.phase == git_mem::clone_phase::receive
-                                     ? std::string_view("receive and analyse")
-                                     : git_mem::phase_name(p.phase);
+  if (p.phase == git_mem::clone_phase::done) return;  // what was done last stays in sight
+  const bool has_objects =
+      p.phase == git_mem::clone_phase::receive || p.phase == git_mem::clone_phase::resolve;
+  const std::string_view phase =
+      has_objects ? std::string_view("receive and analyse") : git_mem::phase_name(p.phase);
   if (core.progress.phase != phase) core.enter(phase);
   if (p.objects_total == 0) return;
   core.progress.done = p.objects_done;
@@ -69,9 +71,8 @@ promise<git_mem::object_id> peel(git_mem::snapshot_ptr from, git_mem::object_id 
     promise<git_mem::object> read = git_mem::get_object(from, id, git_mem::small_object_bytes);
     const git_mem::object tag = co_await std::move(read);
     const std::string_view text = tag.text();
-    const auto next = text.starts_with("object ")
-                          ? git_mem::object_id::from_hex(text.substr(7, 40))
-                          : std::nullopt;
+    const auto next = text.starts_with("object ") ? git_mem::object_id::from_hex(text.substr(7, 40))
+                                                  : std::nullopt;
     if (!next) throw failure(reason::corrupt, "tag " + id.hex() + ": it names no object");
     id = *next;
   }
@@ -82,8 +83,7 @@ promise<> clone_into(service_core& core, workshop& w) {
   core.meter.begin("clone");
   git_mem::clone_options how = core.options.clone;
   how.on_progress = [&core](const git_mem::clone_progress& p) { show_clone(core, p); };
-  promise<git_mem::clone_result> cloning =
-      git_mem::clone(core.options.remote, std::move(how));
+  promise<git_mem::clone_result> cloning = git_mem::clone(core.options.remote, std::move(how));
   git_mem::clone_result cloned = co_await std::move(cloning);
   if (cloned.is_empty()) {
     throw failure(reason::not_found, "cannot index " + core.remote.text +
@@ -116,6 +116,7 @@ promise<> walk_packages(service_core& core, workshop& w) {
     }
     if (r.state == step_state::error) throw failure(walk.error()).at("packages");
     co_await maybe_pause(r.cost);
+    if (core.is_stopping) throw cancelled();
     if (r.state == step_state::done) co_return;
   }
 }
@@ -228,6 +229,7 @@ promise<> index_files(service_core& core, workshop& w) {
     ++*core.progress.done;
     core.progress.bytes = builder.output_bytes();
     co_await maybe_pause(file_cost);
+    if (core.is_stopping) throw cancelled();
   }
   promise<> repo = add_root(builder, "repo", w.made->repo);
   co_await repo;
@@ -265,6 +267,7 @@ promise<> clone_and_index(service_core& core, workshop& w) {
   core.state = core.served ? service_state::updating : service_state::cloning;
   promise<> cloned = clone_into(core, w);
   co_await cloned;
+  if (core.is_stopping) throw cancelled();
   if (core.served && core.served->what.commit == w.commit.id.hex()) co_return;
   if (!core.served) core.state = service_state::indexing;
   promise<> indexed = index_commit(core, w);

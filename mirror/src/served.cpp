@@ -21,8 +21,7 @@ constexpr std::chrono::microseconds hash_cost{20};
 served_ptr graveyard::adopt(const std::shared_ptr<graveyard>& yard,
                             std::unique_ptr<served_generation> g) {
   return {g.release(), [yard](const served_generation* last) {
-            yard->bury(
-                std::unique_ptr<served_generation>(const_cast<served_generation*>(last)));
+            yard->bury(std::unique_ptr<served_generation>(const_cast<served_generation*>(last)));
           }};
 }
 

@@ -2,10 +2,9 @@
 // The service's work: load what was kept, then clone and index, again and again when there is a
 // reason to.
 
-#include <fermata/mirror/service.hpp>
-
 #include "service_core.hpp"
 
+#include <fermata/mirror/service.hpp>
 #include <fermata/promise/context.hpp>
 #include <fermata/promise/detach.hpp>
 #include <fermata/promise/pause.hpp>
@@ -22,6 +21,10 @@ loaded_generation load(data_directory* from, std::string remote, std::string bra
 }
 
 void save(data_directory* to, const generation* what) { to->save(*what); }
+
+void announce(const service_core& core) {
+  if (core.options.on_served) core.options.on_served(core.served->what);
+}
 
 void warn(const service_core& core, const std::string& text) {
   core.loop.log(log_level::warn, "mirror", text);
@@ -43,17 +46,20 @@ promise<> load_saved(service_core& core) {
   if (!loaded.found) co_return;
   promise<> swapped = swap_in(core, std::move(loaded.found));
   co_await swapped;
+  announce(core);
 }
 
 promise<> save_served(service_core& core) {
   if (!core.data) co_return;
   const served_ptr what = core.served;  // held here: its last holder must be on the loop
+  core.meter.begin("save");
   promise<> saving = detach(save, &*core.data, &what->what);
   try {
     co_await saving;
   } catch (const std::exception& e) {
     warn(core, std::string("cannot keep the index: ") + e.what());
   }
+  core.meter.end();
 }
 
 promise<bool> try_once(service_core& core) {
@@ -82,13 +88,14 @@ promise<bool> try_once(service_core& core) {
   core.state = service_state::ready;
   core.error = error_status();
   if (!is_new) co_return true;
+  announce(core);
   promise<> saved = save_served(core);
   co_await saved;
   co_return true;
 }
 
 promise<> wait_for_reason(service_core& core, bool succeeded) {
-  if (core.update_wanted) co_return;
+  if (core.update_wanted || core.is_stopping) co_return;
   auto [woken, wake] = make_promise<>();
   core.wake = std::move(wake);
   promise<> waiting = succeeded ? woken : with_timeout(core.next_delay, woken);
@@ -113,19 +120,19 @@ promise<> swap_in(service_core& core, std::unique_ptr<generation> fresh) {
   }
   core.served = graveyard::adopt(core.yard, std::move(next));
   core.meter.end();
-  if (core.options.on_served) core.options.on_served(core.served->what);
 }
 
 promise<> keep_fresh(std::shared_ptr<service_core> core) {
   promise<> loaded = load_saved(*core);
   co_await loaded;
-  for (;;) {
+  while (!core->is_stopping) {
     promise<bool> tried = try_once(*core);
     const bool succeeded = co_await tried;
     promise<> waited = wait_for_reason(*core, succeeded);
     co_await waited;
     co_await maybe_pause();  // a reason that is always there must not hold the thread
   }
+  throw cancelled();
 }
 
 service::service(service_options options)
@@ -139,14 +146,35 @@ std::string service::listen(std::string_view address) {
   return core_->address;
 }
 
+namespace {
+
+promise<> hand_over(promise<> from, resolver<> to) {
+  try {
+    co_await from;
+    to.resolve();
+  } catch (...) {
+    to.reject(std::current_exception());
+  }
+}
+
+}  // namespace
+
+// A cancel is delivered once, and is lost where it reaches a coroutine that is about to end: so the
+// loops of the work also look at a flag.
 promise<> service::run() {
   auto body = [core = core_](scope& s) {
     s.fork_daemon([yard = core->yard] { return graveyard::tend(yard); });
     return keep_fresh(core);
   };
-  return named("mirror", [body = std::move(body)] {
+  promise<> work = named("mirror", [body = std::move(body)] {
     return in_class(latency_class::bulk, [body] { return scope::run(body); });
   });
+  auto task = make_task<>([core = core_, work] {
+    core->is_stopping = true;
+    cancel(work);
+  });
+  static_cast<void>(hand_over(std::move(work), std::move(task.settle)));
+  return std::move(task.future);
 }
 
 bool service::ask_update() { return core_->ask_update(); }
@@ -156,6 +184,8 @@ promise<> service::shutdown(std::chrono::nanoseconds patience) {
 }
 
 service_status service::status() const { return core_->status(); }
+
+progress_status service::progress() const { return core_->progress_now(); }
 
 std::shared_ptr<const generation> service::current() const {
   if (!core_->served) return nullptr;

@@ -107,7 +107,8 @@ std::chrono::seconds service_core::retry_after() const {
     rest = *left;
     if (state == service_state::cloning) {
       const auto passed = duration_cast<milliseconds>(loop.now() - try_began);
-      rest += milliseconds(std::llround(index_per_clone * static_cast<double>((passed + *left).count())));
+      rest += milliseconds(
+          std::llround(index_per_clone * static_cast<double>((passed + *left).count())));
     }
   } else if (try_began != time_point()) {
     rest = std::max(rest, duration_cast<milliseconds>(loop.now() - try_began));

@@ -52,8 +52,9 @@ struct service_core {
   time_point try_began{};
   std::chrono::nanoseconds last_try{0};    ///< how long it took
   std::chrono::nanoseconds next_delay{0};  ///< until the next
-  std::string address;                   ///< where we listen, for pages
+  std::string address;                     ///< where we listen, for pages
   bool update_wanted = false;
+  bool is_stopping = false;
   resolver<> wake;  ///< of who waits for a reason to work
 };
 

@@ -126,8 +126,7 @@ http::router make_routes(const std::shared_ptr<service_core>& core) {
   get("/repo", serve_repo);
   get("/version", serve_version);
   get("/index.tar.gz", serve_index);
-  routes.on("POST", "/update",
-            [core](const request& r) { return ready(take_update(*core, r)); });
+  routes.on("POST", "/update", [core](const request& r) { return ready(take_update(*core, r)); });
   return routes;
 }
 

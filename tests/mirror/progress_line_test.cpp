@@ -40,7 +40,12 @@ TEST_CASE("a bar without a total shows what is known", "[mirror][progress]") {
   progress_status p;
   p.phase = "walk";
   p.objects_done = 12;
-  CHECK(progress_bar(p, 120) == "walk  [--------------------]  12 objects");
+  CHECK(progress_bar(p, 120) == "walk  12 files");
+  CHECK(progress_text(p) == "walk:  12 files");
+  progress_status nothing;
+  nothing.phase = "connect";
+  CHECK(progress_bar(nothing, 120) == "connect ...");
+  CHECK(progress_text(nothing) == "connect ...");
 }
 
 TEST_CASE("a line on a terminal overwrites itself and its rest", "[mirror][progress]") {
@@ -51,7 +56,9 @@ TEST_CASE("a line on a terminal overwrites itself and its rest", "[mirror][progr
   CHECK(line.update(at(20'000), 1000ms).empty());  // nothing new
   progress_status p;
   p.phase = "walk";
-  CHECK(line.update(p, 1100ms) == "\n\rwalk  [--------------------]");
+  CHECK(line.update(p, 1100ms) == "\n\rwalk ...");
+  p.phase = "index";
+  CHECK(line.update(p, 1200ms) == "\rindex ...");  // over it
   CHECK(line.end() == "\n");
   CHECK(line.end().empty());
 }

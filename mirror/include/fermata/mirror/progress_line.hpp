@@ -3,7 +3,8 @@
 ///
 /// Shape:  `update` gives the text to write now, often none. On a terminal that is one line that
 ///         overwrites itself; elsewhere whole lines, at most one a second, and one for each tenth.
-///         A new phase ends the line of the one before.
+///         A new phase ends the line of the one before, unless that had no bar: then it takes the
+///         line over.
 /// Pauses: never.
 /// Thread: the owner's.
 #pragma once
@@ -43,6 +44,7 @@ private:
   std::string shown_;
   std::chrono::milliseconds last_{0};
   int tenth_ = -1;
+  bool had_share_ = false;
 };
 
 }  // namespace fermata::mirror

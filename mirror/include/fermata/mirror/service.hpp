@@ -29,7 +29,7 @@
 namespace fermata::mirror {
 
 /// What a phase of the work has shown of the loop. Phases: `load`, `clone` (receive and analyse),
-/// `walk`, `index`, `swap`, `release`.
+/// `walk`, `index`, `release`, `swap`, `save`.
 struct phase_report {
   std::string_view phase;
   std::chrono::nanoseconds elapsed{0};
@@ -42,9 +42,9 @@ struct service_options {
 
   std::string remote;  ///< as `git_mem::remote_url` reads it
   std::string version = "0";
-  std::string data_directory;          ///< empty: nothing is kept
-  git_mem::clone_options clone;        ///< depth, limits, timeouts; its hook is replaced
-  http::server_options http;           ///< limits and timeouts
+  std::string data_directory;    ///< empty: nothing is kept
+  git_mem::clone_options clone;  ///< depth, limits, timeouts; its hook is replaced
+  http::server_options http;     ///< limits and timeouts
   std::chrono::nanoseconds first_delay = std::chrono::seconds(1);      ///< after a failure
   std::chrono::nanoseconds longest_delay = std::chrono::seconds(300);  ///< doubled up to this
   double jitter = 0.25;  ///< delays are spread by this share, both ways
@@ -81,6 +81,8 @@ public:
   promise<> shutdown(std::chrono::nanoseconds patience);
 
   [[nodiscard]] service_status status() const;
+  /// The part of it that changes all the time.
+  [[nodiscard]] progress_status progress() const;
   /// What is served; null before the first index.
   [[nodiscard]] std::shared_ptr<const generation> current() const;
   [[nodiscard]] const http::server_counters& counters() const noexcept;
