@@ -77,6 +77,26 @@ inline std::string request_text(std::string_view method,
          "Connection: close\r\n" + std::string(fields) + "\r\n";
 }
 
+/// Asks what listens on a port of this machine.
+inline promise<answer> ask_port(std::uint16_t port,
+                                std::string method,
+                                std::string path,
+                                std::string fields = "") {
+  promise<std::unique_ptr<byte_stream>> connected =
+      tcp_connect("127.0.0.1", port, connect_options());
+  const std::unique_ptr<byte_stream> stream = co_await std::move(connected);
+  promise<> sent = write_text(*stream, request_text(method, path, fields));
+  co_await sent;
+  promise<std::string> received = read_to_end(*stream, std::size_t{64} << 20);
+  const std::string text = co_await received;
+  co_return read_answer(text);
+}
+
+/// The port of `127.0.0.1:8080`.
+inline std::uint16_t port_of(const std::string& address) {
+  return static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1)));
+}
+
 /// Events of a service, in order; who waits for one takes it out.
 class events {
 public:
@@ -127,14 +147,7 @@ struct site {
   }
 
   promise<answer> ask(std::string method, std::string path, std::string fields = "") {
-    promise<std::unique_ptr<byte_stream>> connected =
-        tcp_connect("127.0.0.1", port(), connect_options());
-    const std::unique_ptr<byte_stream> stream = co_await std::move(connected);
-    promise<> sent = write_text(*stream, request_text(method, path, fields));
-    co_await sent;
-    promise<std::string> received = read_to_end(*stream, std::size_t{64} << 20);
-    const std::string text = co_await received;
-    co_return read_answer(text);
+    return ask_port(port(), std::move(method), std::move(path), std::move(fields));
   }
   answer get(std::string path, std::string fields = "") {
     return loop.run([&] { return ask("GET", path, fields); });
@@ -145,9 +158,7 @@ struct site {
   std::string wait_for(std::string event) {
     return loop.run([&] { return happened.next(event); });
   }
-  [[nodiscard]] std::uint16_t port() const {
-    return static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1)));
-  }
+  [[nodiscard]] std::uint16_t port() const { return port_of(address); }
 
   events happened;
   event_loop loop;

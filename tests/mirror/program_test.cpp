@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// fermata-mirror as its users meet it.
+
+#include "program_support.hpp"
+
+#include <fermata/mirror/options.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+
+using namespace fermata;
+using namespace fermata::mirror;
+using namespace fermata::mirror::test;
+using Catch::Matchers::Matches;
+using Catch::Matchers::StartsWith;
+
+TEST_CASE("fermata-mirror --help prints the help and ends with 0", "[mirror][program]") {
+  const ended e = run_mirror({"--help"});
+  CHECK(e.how.is_success());
+  CHECK(e.out == help_text());
+  CHECK(e.err.empty());
+}
+
+TEST_CASE("fermata-mirror --version prints name and version", "[mirror][program]") {
+  const ended e = run_mirror({"--version"});
+  CHECK(e.how.is_success());
+  CHECK_THAT(e.out, Matches("fermata-mirror [0-9.]+\n"));
+}
+
+TEST_CASE("wrong usage of fermata-mirror gets one line and 2", "[mirror][program]") {
+  const ended e = run_mirror({"--port", "80"});
+  CHECK(e.how.code == 2);
+  CHECK(e.out.empty());
+  CHECK_THAT(e.err, StartsWith("fermata-mirror: "));
+  CHECK(std::count(e.err.begin(), e.err.end(), '\n') == 1);
+}
+
+TEST_CASE("fermata-mirror says why it cannot start, and ends with 1", "[mirror][program]") {
+  const temp_folder folder;
+  make_repository(folder);
+  const std::string remote = (folder.path() / "r").string();
+  event_loop loop(testing::options_of_run());
+  const tcp_listener taken = loop.run([] { return tcp_listener("127.0.0.1:0"); });
+  const ended port = run_mirror({"--remote", remote, "--listen", taken.address()});
+  CHECK(port.how.code == 1);
+  CHECK(port.err == "fermata-mirror: cannot listen on " + taken.address() +
+                        ": address already in use (uv EADDRINUSE)\n");
+  CHECK(port.out.empty());
+
+  folder.write("file", "");
+  const std::string data = (folder.path() / "file" / "data").string();
+  const ended disk = run_mirror({"--remote", remote, "--listen", "127.0.0.1:0", "--data", data});
+  CHECK(disk.how.code == 1);
+  CHECK(disk.err ==
+        "fermata-mirror: cannot make the folder " + data + ": not a directory (uv ENOTDIR)\n");
+
+  const ended scheme = run_mirror({"--remote", "https://example.org/r"});
+  CHECK(scheme.how.code == 1);
+  CHECK(scheme.err ==
+        "fermata-mirror: cannot use https://example.org/r: https is not supported yet, only git:// "
+        "and local paths\n");
+}
+
+TEST_CASE("fermata-mirror says where it listens and what it serves", "[mirror][program]") {
+  const temp_folder folder;
+  make_repository(folder);
+  mirror_process m({"--remote", (folder.path() / "r").string()});
+  CHECK_THAT(m.line(), Matches("serving commit=" + head_of(folder) +
+                               " files=6 bytes=[0-9]+ seconds=[0-9.]+"));
+  SECTION("SIGTERM stops it") { CHECK(m.stop(SIGTERM).is_success()); }
+  SECTION("SIGINT stops it") { CHECK(m.stop(SIGINT).is_success()); }
+}
+
+TEST_CASE("fermata-mirror is stopped in the middle of a clone", "[mirror][program]") {
+  event_loop loop(testing::options_of_run());
+  const tcp_listener silent = loop.run([] { return tcp_listener("127.0.0.1:0"); });
+  mirror_process m({"--remote", "git://" + silent.address() + "/r"});
+  CHECK(m.stop(SIGTERM).is_success());
+}
+
+TEST_CASE("fermata-mirror serves what git daemon has", "[mirror][program]") {
+  const temp_folder folder;
+  make_repository(folder);
+  const git_daemon daemon(folder);
+  mirror_process m({"--remote", daemon.url("/r"), "--depth", "0"});
+  CHECK_THAT(m.line(), StartsWith("serving commit=" + head_of(folder)));
+  CHECK(m.stop(SIGTERM).is_success());
+}
+
+TEST_CASE("a repository that git daemon does not have is named", "[mirror][update]") {
+  const temp_folder folder;
+  const git_daemon daemon(folder);
+  site s(options_for(daemon.url("/absent")));
+  CHECK_THAT(s.wait_for("error"), StartsWith("error cannot clone " + daemon.url("/absent") + ": "));
+}
