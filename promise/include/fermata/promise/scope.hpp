@@ -22,7 +22,7 @@
 
 namespace fermata {
 
-class scope {
+class scope : private detail::canceller {
 public:
   template <typename F>
   static auto run(F body) -> std::invoke_result_t<F&, scope&>;
@@ -68,6 +68,7 @@ private:
     scope& scope_;
     std::list<std::unique_ptr<child>>::iterator place_;
     kind kind_;
+    bool is_asked_ = false;  // to end
   };
   template <typename F>
   class child_of final : public child {
@@ -86,10 +87,13 @@ private:
   void adopt(std::unique_ptr<child> c, detail::state_base& s);
   void ended(child& c, std::exception_ptr e) noexcept;
   void cancel_all(bool daemons_only) noexcept;
+  detail::state_base* request_cancel() noexcept override;
   [[nodiscard]] promise<> children_ended();
-  [[nodiscard]] promise<> release();
+  [[nodiscard]] promise<> released();
+  [[nodiscard]] promise<> release(resolver<> end);
 
   std::list<std::unique_ptr<child>> children_;
+  std::list<std::unique_ptr<child>>::iterator next_ = children_.end();  // that cancel_all asks
   std::size_t daemons_ = 0;
   std::vector<unique_function<promise<>()>> hooks_;
   std::vector<std::exception_ptr> failures_;
@@ -126,7 +130,7 @@ auto scope::run(F body) -> std::invoke_result_t<F&, scope&> {
   if (was_cancelled) s.cancel();
   promise<> children = s.children_ended();
   co_await children;
-  promise<> hooks = s.release();
+  promise<> hooks = s.released();
   co_await hooks;
   if (s.failures_.size() == 1) std::rethrow_exception(s.failures_.front());
   if (!s.failures_.empty()) throw multiple_errors(std::move(s.failures_));
@@ -151,7 +155,12 @@ auto scope::fork_promise(F f) -> std::invoke_result_t<F&> {
   using out = detail::promised_t<std::invoke_result_t<F&>>;
   if (is_cancelled_) return rejected<out>(cancelled());
   auto c = std::make_unique<child_of<F>>(*this, kind::child, std::move(f));
-  auto p = c->call();
+  promise<out> p;
+  try {
+    p = c->call();
+  } catch (...) {
+    p = rejected<out>(std::current_exception());
+  }
   promise<> end = detail::then<void>(p, [](decltype(p) settled) {
     static_cast<void>(settled);
     return ready();
