@@ -17,14 +17,15 @@ void gather_member::drop() noexcept { owner_->end(*this); }
 void gather::start(std::size_t i, state_base& s) noexcept {
   gather_member& m = members_[i];
   m.owner_ = this;
-  if (s.is_pending()) {
-    m.wait_for(s);
-  } else {
-    end(m);
-  }
+  if (s.is_pending()) m.wait_for(s);
 }
 
+// What had settled before ends only now: by that pick may cancel all the others.
 void gather::started() noexcept {
+  for (std::size_t i = 0; i < count_; ++i) {
+    gather_member& m = members_[i];
+    if (m.upstream() == nullptr && !m.has_ended_) end(m);
+  }
   is_starting_ = false;
   finish_if_complete();
 }

@@ -234,3 +234,9 @@ TEST_CASE("scope: fork_promise keeps its failure to itself", "[promise][scope]")
   };
   CHECK(loop.run(run) == "mine");
 }
+
+TEST_CASE("pick of one that has settled cancels those behind it", "[promise][combine]") {
+  test_loop loop(options_of_run());
+  const auto run = [] { return fermata::pick(ready(1), fermata::never<int>()); };
+  CHECK(loop.run(run) == 1);
+}
