@@ -124,6 +124,16 @@ void state_base::destroy(state_base& s) noexcept {
 
 // ---- cancelling ----
 
+void call_hook(unique_function<void()>& hook) noexcept {
+  try {
+    hook();
+  } catch (...) {
+    if (event_loop* loop = event_loop::find_current()) {
+      loop->report_unobserved(std::current_exception());
+    }
+  }
+}
+
 void cancel_state(state_base* s) noexcept {
   while (s != nullptr) {
     canceller* producer = s->root().producer();

@@ -240,3 +240,25 @@ TEST_CASE("pick of one that has settled cancels those behind it", "[promise][com
   const auto run = [] { return fermata::pick(ready(1), fermata::never<int>()); };
   CHECK(loop.run(run) == 1);
 }
+
+TEST_CASE("cancel calls the hook of a task once, and survives what it throws",
+          "[promise][cancel]") {
+  int reported = 0;
+  fermata::loop_options options = options_of_run();
+  options.on_unobserved = [&](std::exception_ptr) { ++reported; };
+  test_loop loop(std::move(options));
+  int asked = 0;
+  const auto run = [&] {
+    auto [p, r] = fermata::make_task<>([&] {
+      ++asked;
+      throw fermata::error("a hook must not throw");
+    });
+    fermata::cancel(p);
+    fermata::cancel(p);
+    CHECK(p.is_pending());
+    r.resolve();
+  };
+  loop.run(run);
+  CHECK(asked == 1);
+  CHECK(reported == 1);
+}

@@ -226,3 +226,34 @@ TEST_CASE("the end of a loop rejects what waits", "[promise]") {
   REQUIRE(told.peek() != nullptr);
   CHECK(*told.peek() == "cannot go on: the event loop has ended");
 }
+
+namespace {
+
+struct fragile {
+  explicit fragile(int v) {
+    if (v < 0) throw fermata::error("no negative ones");
+  }
+};
+promise<> tail_of(promise<> p) { co_return co_await fermata::tail(std::move(p)); }
+
+}  // namespace
+
+TEST_CASE("resolver is still to be used where the value could not be made", "[promise]") {
+  event_loop loop(options_of_run());
+  auto [p, r] = make_promise<fragile>();
+  CHECK_THROWS_WITH(r.resolve(-1), "no negative ones");
+  REQUIRE(r);
+  CHECK(p.is_pending());
+  CHECK(r.resolve(1));
+  CHECK(p.is_resolved());
+}
+
+TEST_CASE("resolver sees who waits behind a tail", "[promise]") {
+  event_loop loop(options_of_run());
+  auto made = make_promise<>();
+  {
+    const promise<> outer = tail_of(std::move(made.future));
+    CHECK(made.settle.is_waiting());
+  }
+  CHECK_FALSE(made.settle.is_waiting());
+}

@@ -163,13 +163,19 @@ public:
 
   /// Settles the promise and queues its waiters. False: it was cancelled meanwhile, which is no
   /// mistake.
-  /// Throws: `contract_error` at the second use.
+  /// Throws: `contract_error` at the second use; what the value's construction throws, and then it
+  /// has not been used.
   template <typename... Args>
   bool resolve(Args&&... args) {
-    detail::state<T>* s = take();
-    const bool first = s->typed_root().resolve(std::forward<Args>(args)...);
-    s->release();
-    return first;
+    resolver self(take());
+    try {
+      const bool first = self.state_->typed_root().resolve(std::forward<Args>(args)...);
+      self.take()->release();
+      return first;
+    } catch (...) {
+      state_ = self.take();
+      throw;
+    }
   }
   bool reject(std::exception_ptr e) {
     detail::state<T>* s = take();
@@ -180,7 +186,7 @@ public:
   /// Whether the promise is pending still and somebody holds it.
   [[nodiscard]] bool is_waiting() const noexcept {
     return state_ != nullptr && state_->root().is_pending() &&
-           (state_->count() > 1 || state_->waiters() > 0);
+           (state_->root().handles() > 0 || state_->root().waiters() > 0);
   }
   /// False once it has been used or moved from.
   [[nodiscard]] explicit operator bool() const noexcept { return state_ != nullptr; }

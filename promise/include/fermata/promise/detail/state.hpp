@@ -69,6 +69,7 @@ public:
     if (--count_ == 0) bury(*this);
   }
   [[nodiscard]] std::uint32_t count() const noexcept { return count_; }
+  [[nodiscard]] std::uint32_t handles() const noexcept { return handles_; }
   void add_handle() noexcept {
     ++count_;
     ++handles_;
@@ -160,12 +161,15 @@ public:
   [[nodiscard]] state& typed_root() noexcept { return static_cast<state&>(root()); }
 };
 
+/// Calls what a cancel calls; what it throws nobody could catch, and it is reported as unobserved.
+void call_hook(unique_function<void()>& hook) noexcept;
+
 /// A state that user code settles: it hears when its loop ends, and may have a way to be cancelled.
 template <typename T>
 class leaf_state : public state<T>, private loop_resident, private canceller {
 public:
   explicit leaf_state(unique_function<void()> on_cancel = nullptr)
-      : on_cancel_(std::move(on_cancel)) {
+      : on_cancel_(std::move(on_cancel)), has_hook_(on_cancel_) {
     this->set_producer(this);
     if (event_loop* loop = event_loop::find_current()) move_in(*loop);
   }
@@ -178,11 +182,12 @@ public:
 private:
   void loop_ends() noexcept override { end(std::make_exception_ptr(loop_closed())); }
   state_base* request_cancel() noexcept override {
-    if (on_cancel_) {
-      on_cancel_();
-    } else {
+    if (!has_hook_) {
       end(std::make_exception_ptr(cancelled()));
+      return nullptr;
     }
+    unique_function<void()> once = std::move(on_cancel_);  // it may end this state
+    if (once) call_hook(once);
     return nullptr;
   }
   void end(std::exception_ptr e) noexcept {
@@ -194,6 +199,7 @@ private:
   void on_settled() noexcept override { move_out(); }
 
   unique_function<void()> on_cancel_;
+  bool has_hook_;
   bool is_kept_ = false;
 };
 
