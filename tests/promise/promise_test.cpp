@@ -234,6 +234,10 @@ struct fragile {
     if (v < 0) throw fermata::error("no negative ones");
   }
 };
+promise<> returns_under_guard() {
+  const fermata::no_pause guard;
+  co_return;
+}
 promise<> tail_of(promise<> p) { co_return co_await fermata::tail(std::move(p)); }
 
 }  // namespace
@@ -256,4 +260,16 @@ TEST_CASE("resolver sees who waits behind a tail", "[promise]") {
     CHECK(made.settle.is_waiting());
   }
   CHECK_FALSE(made.settle.is_waiting());
+}
+
+TEST_CASE("no_pause of a caller outlives that of a coroutine it starts", "[promise][pause]") {
+  event_loop loop(options_of_run());
+  const auto run = [&] {
+    const fermata::no_pause guard;
+    const promise<> p = returns_under_guard();
+    CHECK(p.is_resolved());
+    CHECK(loop.task().no_pause == 1);
+  };
+  loop.run(run);
+  CHECK(loop.task().no_pause == 0);
 }

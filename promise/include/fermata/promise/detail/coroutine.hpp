@@ -260,7 +260,11 @@ public:
 
   promise<T> get_return_object() { return access::handle(state_); }
   start_awaiter initial_suspend() noexcept { return start_awaiter(*this); }
-  std::suspend_never final_suspend() noexcept { return {}; }
+  /// The body is left only here: a guard in it ends after `return_value`.
+  std::suspend_never final_suspend() noexcept {
+    this->leave();
+    return {};
+  }
   void unhandled_exception() noexcept {
     finish([](state<T>& s) { s.reject(std::current_exception()); });
   }
@@ -291,7 +295,6 @@ public:
 protected:
   template <typename Settle>
   void finish(Settle&& settle) {
-    this->leave();
     settle(state_->typed_root());
     std::exchange(state_, nullptr)->release();
   }
