@@ -25,7 +25,8 @@ thread_local constinit meter* current_meter = nullptr;
 
 }  // namespace detail
 
-thread_local constinit event_loop* current_loop = nullptr;
+thread_local constinit event_loop* running_loop = nullptr;
+thread_local constinit event_loop* newest_loop = nullptr;
 
 namespace {
 
@@ -50,18 +51,21 @@ bool detail::due_slowly(meter& m, std::int64_t cost_ns) { return m.loop->due_now
 
 // ---- the running loop of a thread ----
 
-event_loop* event_loop::find_current() noexcept { return current_loop; }
+event_loop* event_loop::find_current() noexcept {
+  return running_loop != nullptr ? running_loop : newest_loop;
+}
 
 event_loop& event_loop::current() {
-  if (current_loop == nullptr) throw contract_error("no event loop exists on this thread");
-  return *current_loop;
+  event_loop* const loop = find_current();
+  if (loop == nullptr) throw contract_error("no event loop exists on this thread");
+  return *loop;
 }
 
 event_loop::running::running(event_loop& loop)
-    : loop_(loop), outer_(current_loop), outer_meter_(detail::current_meter) {
+    : loop_(loop), outer_(running_loop), outer_meter_(detail::current_meter) {
   if (loop.is_running_) throw contract_error("cannot run an event loop inside itself");
   loop.is_running_ = true;
-  current_loop = &loop;
+  running_loop = &loop;
   detail::current_meter = &loop.meter_;
   loop.begin_turn();
   loop.begin_gap();
@@ -70,7 +74,8 @@ event_loop::running::running(event_loop& loop)
 event_loop::running::~running() {
   loop_.end_gap(loop_.now());
   loop_.is_running_ = false;
-  current_loop = outer_;
+  loop_.awaited_ = nullptr;
+  running_loop = outer_;
   detail::current_meter = outer_meter_;
 }
 
@@ -110,7 +115,10 @@ void event_loop::begin_turn() noexcept {
 context_ptr event_loop::exchange_context(context_ptr c) noexcept {
   const bool same = c && context_ && c->when() == context_->when();
   context_ptr old = std::exchange(context_, std::move(c));
-  if (!same) load_meter();
+  if (same) return old;
+  const std::int64_t left_ns = meter_.left_ns;
+  load_meter();
+  meter_.left_ns = std::min(meter_.left_ns, left_ns);  // a change of policy gives no new allowance
   return old;
 }
 
@@ -178,8 +186,10 @@ bool event_loop::due_now(std::int64_t cost_ns) {
   return true;
 }
 
-// The look: cheapest question first, stopping at the first yes.
+// The look: cheapest question first, stopping at the first yes. The caller of run() waits too, and
+// so does the end of the loop.
 bool event_loop::somebody_waits(time_point now) {
+  if (is_ending_ || (awaited_ != nullptr && !is_awaited_(awaited_))) return true;
   if (!ready_.empty() || !paused_.empty() || timers_.earliest() <= now) return true;
   if (uv_backend_timeout(&uv_) == 0 || epoll_has_events()) return true;
   ++metrics_.looks;

@@ -36,24 +36,27 @@ event_loop::event_loop(loop_options options)
       root_(new context(*this, options_.when, latency_class::bulk, "root")),
       context_(root_),
       mailbox_(new mailbox()),
-      letter_node_(std::make_unique<letter_node>(*this)),
-      outer_(current_loop) {
+      letter_node_(std::make_unique<letter_node>(*this)) {
   meter_.loop = this;
   gap_start_ = last_reading_ = turn_start_ = time_.now();
   open_handles();
-  current_loop = this;
+  older_ = std::exchange(newest_loop, this);
 }
 
 event_loop::~event_loop() {
-  event_loop* const below = current_loop == this ? outer_ : current_loop;
-  current_loop = this;
+  event_loop* const outer = std::exchange(running_loop, this);
   detail::meter* const outer_meter = std::exchange(detail::current_meter, &meter_);
   is_ending_ = true;
   pool_.reset();
   finish();
   close_handles();
   detail::current_meter = outer_meter;
-  current_loop = below;
+  running_loop = outer;
+  for (event_loop** at = &newest_loop; *at != nullptr; at = &(*at)->older_) {
+    if (*at != this) continue;
+    *at = older_;
+    break;
+  }
 }
 
 void event_loop::open_handles() {
@@ -112,11 +115,13 @@ void event_loop::finish() noexcept {
 }
 
 void event_loop::close_handles() noexcept {
+  std::deque<unique_function<void()>> dropped;
   {
     const std::lock_guard lock(mailbox_->letters_->mutex);
     mailbox_->letters_->wake = nullptr;
-    mailbox_->letters_->queue.clear();
+    dropped.swap(mailbox_->letters_->queue);  // a letter may post when it ends
   }
+  dropped.clear();
   close_and_delete(wake_);
   close_and_delete(alarm_);
   uv_run(&uv_, UV_RUN_DEFAULT);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The thread's pointer to its loop: the only changing global of fermata.
+// The thread's pointers to its loops: the only changing globals of fermata.
 #pragma once
 
 namespace fermata {
 
 class event_loop;
-extern thread_local constinit event_loop* current_loop;
+extern thread_local constinit event_loop* running_loop;
+extern thread_local constinit event_loop* newest_loop;  // made last; the others follow by older_
 
 }  // namespace fermata

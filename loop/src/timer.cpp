@@ -66,7 +66,7 @@ timer_node* timer_heap::pop_due(time_point now) noexcept {
 
 timer::timer(event_loop& loop, std::chrono::nanoseconds delay, unique_function<void()> f)
     : call_(std::move(f)) {
-  loop.start(*this, loop.now() + delay);
+  loop.start(*this, loop.after(delay));
 }
 
 void timer::run() noexcept {

@@ -49,7 +49,7 @@ promise<> sleep_until(time_point t) {
 }
 
 promise<> sleep_for(std::chrono::nanoseconds d) {
-  return sleep_until(event_loop::current().now() + d);
+  return sleep_until(event_loop::current().after(d));
 }
 
 timed_out::timed_out(std::chrono::nanoseconds after)

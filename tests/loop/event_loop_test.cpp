@@ -220,6 +220,24 @@ TEST_CASE("loop of a thread is the one made last, and comes back", "[loop]") {
   CHECK_THROWS_AS(event_loop::current(), fermata::contract_error);
 }
 
+TEST_CASE("loop that runs stays the current one while another is made", "[loop]") {
+  event_loop a(options_of_run());
+  const auto run = [&] {
+    const event_loop b(options_of_run());
+    CHECK(event_loop::find_current() == &a);
+  };
+  a.run(run);
+}
+
+TEST_CASE("loops of a thread may end in any order", "[loop]") {
+  auto a = std::make_unique<event_loop>(options_of_run());
+  auto b = std::make_unique<event_loop>(options_of_run());
+  a.reset();
+  CHECK(event_loop::find_current() == b.get());
+  b.reset();
+  CHECK(event_loop::find_current() == nullptr);
+}
+
 TEST_CASE("pool runs jobs, bounds act at once and a full queue is told", "[loop][pool]") {
   fermata::worker_pool pool;
   std::atomic<int> ran = 0;

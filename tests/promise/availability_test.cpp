@@ -141,3 +141,17 @@ TEST_CASE("no_pause lets checks go on and forbids a wait", "[promise][pause]") {
   };
   CHECK_THROWS_WITH(loop.run(waits), "a task suspends under a no_pause guard");
 }
+
+TEST_CASE("a change of policy gives no new allowance", "[promise][availability]") {
+  fermata::event_loop loop(options_with(policy::budget(500us)));
+  const auto run = [] {
+    const auto until = std::chrono::steady_clock::now() + 5ms;
+    const auto nothing = [] { return fermata::ready(); };
+    while (std::chrono::steady_clock::now() < until) {
+      const promise<> p = fermata::with_policy(policy::budget(200us), nothing);
+      static_cast<void>(fermata::due(9us));
+    }
+  };
+  loop.run(run);
+  CHECK(loop.metrics().looks > 1);
+}

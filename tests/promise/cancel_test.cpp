@@ -262,3 +262,30 @@ TEST_CASE("cancel calls the hook of a task once, and survives what it throws",
   CHECK(asked == 1);
   CHECK(reported == 1);
 }
+
+TEST_CASE("a computation hears at its pause check that the loop ends", "[promise][cancel]") {
+  int steps = 0;
+  promise<std::string> end;
+  {
+    fermata::event_loop loop(options_of_run());
+    const auto run = [&] {
+      promise<> first = fermata::sleep_for(1ms);
+      end = waits_for(spin(steps));  // goes on while nobody waits
+      return first;
+    };
+    loop.run(run);
+  }
+  REQUIRE(end.is_resolved());
+  CHECK(*end.peek() == "cannot go on: the event loop has ended");
+}
+
+TEST_CASE("sleep of the longest duration does not end", "[promise][sleep]") {
+  test_loop loop(options_of_run());
+  const auto run = []() -> promise<bool> {
+    promise<> longest = fermata::sleep_for(std::chrono::nanoseconds::max());
+    promise<> limited = fermata::with_timeout(std::chrono::nanoseconds::max(), longest);
+    co_await fermata::sleep_for(1h);
+    co_return longest.is_pending() && limited.is_pending();
+  };
+  CHECK(loop.run(run));
+}

@@ -100,6 +100,7 @@ public:
     running guard(*this);
     if constexpr (runnable_promise<std::invoke_result_t<F>>) {
       auto p = std::forward<F>(f)();
+      guard.wait_for(p);
       while (p.is_pending()) turn([&] { return p.is_pending(); });
       return std::move(p).get();
     } else {
@@ -116,6 +117,11 @@ public:
   [[nodiscard]] const std::shared_ptr<mailbox>& letters() const noexcept { return mailbox_; }
 
   [[nodiscard]] time_point now() const noexcept { return time_.now(); }
+  /// The time `d` from now, and where that is no time any more the last one there is.
+  [[nodiscard]] time_point after(std::chrono::nanoseconds d) const noexcept {
+    const time_point from = now();
+    return d > time_point::max() - from ? time_point::max() : from + d;
+  }
   [[nodiscard]] bool has_virtual_time() const noexcept { return time_.virtual_time() != nullptr; }
   [[nodiscard]] const loop_metrics& metrics() const noexcept { return metrics_; }
   /// Begins a new phase: the longest gap is measured anew from here.
@@ -149,6 +155,8 @@ public:
   void expect_post() noexcept { ++expected_posts_; }
   void got_post() noexcept { --expected_posts_; }
   [[nodiscard]] bool slice_is_over() const noexcept { return slice_over_; }
+  /// Whether the destructor runs: then a pause is the last one of its task.
+  [[nodiscard]] bool is_ending() const noexcept { return is_ending_; }
 
   /// Nesting of callbacks and coroutines on this thread's stack, and guards that forbid pauses.
   struct task_state {
@@ -166,6 +174,12 @@ private:
   public:
     explicit running(event_loop& loop);
     ~running();
+    /// From now on a look asks whether `p` has settled. Lifetime: until the guard ends or p does.
+    template <typename P>
+    void wait_for(const P& p) noexcept {
+      loop_.awaited_ = &p;
+      loop_.is_awaited_ = [](const void* q) { return static_cast<const P*>(q)->is_pending(); };
+    }
 
   private:
     event_loop& loop_;
@@ -222,6 +236,8 @@ private:
   std::uint32_t steps_ = 0;        // since the last poll, for quanta
   bool slice_over_ = false;
   bool is_running_ = false;
+  const void* awaited_ = nullptr;  // by run(), whose caller is one who waits
+  bool (*is_awaited_)(const void*) = nullptr;
   bool is_ending_ = false;
   std::uint64_t expected_posts_ = 0;
   std::uint64_t waiting_watches_ = 0;  // nodes that wait for a descriptor
@@ -235,7 +251,7 @@ private:
   uv_poll_t* alarm_ = nullptr;
   int alarm_fd_ = -1;
   time_point alarm_at_ = time_point::max();
-  event_loop* outer_ = nullptr;  // the loop this thread had before this one was made
+  event_loop* older_ = nullptr;  // the loop this thread made before this one
 };
 
 /// The way into a loop from other threads; it outlives the loop.

@@ -4,7 +4,8 @@
 /// Shape:  `co_await pause();` always, `co_await maybe_pause(cost);` when the slice is used up and
 ///         somebody waits. What comes after runs behind all that the next poll makes ready.
 /// Thread: loop.
-/// Rejects: `cancelled`, where the task was asked to end: so pure computation can be cancelled.
+/// Rejects: `cancelled`, where the task was asked to end: so pure computation can be cancelled;
+///          `loop_closed` where the loop ends.
 /// Cost:   a `maybe_pause` that goes on is 1-2 ns; a pause is one poll (about 160 ns) for all tasks
 ///         that paused in the turn.
 #pragma once
@@ -34,6 +35,7 @@ public:
   }
   void await_resume() const {
     if (coroutine_.take_cancel()) throw cancelled();
+    if (kind_ != pause_kind::none && event_loop::current().is_ending()) throw loop_closed();
   }
   void run() noexcept override { coroutine_.resume(); }
 

@@ -35,7 +35,7 @@ public:
     event_loop& loop = event_loop::current();
     auto* node = new timeout_node(d, out);
     node->guarded_.wait_for(access::root(p));
-    loop.start(*node, loop.now() + d);
+    loop.start(*node, loop.after(d));
     return result;
   }
 
