@@ -187,8 +187,9 @@ bool event_loop::due_now(std::int64_t cost_ns) {
 }
 
 // The look: cheapest question first, stopping at the first yes. The caller of run() waits too, and
-// so does the end of the loop.
+// so does the end of the loop, and who has started the task and stands below it on the stack.
 bool event_loop::somebody_waits(time_point now) {
+  if (task_.nesting > 0) return true;
   if (is_ending_ || (awaited_ != nullptr && !is_awaited_(awaited_))) return true;
   if (!ready_.empty() || !paused_.empty() || timers_.earliest() <= now) return true;
   if (uv_backend_timeout(&uv_) == 0 || epoll_has_events()) return true;

@@ -18,6 +18,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <memory>
 #include <string>
 #include <utility>
 #include <variant>
@@ -85,25 +86,31 @@ promise<> show_progress(const service& s, voice& v) {
   }
 }
 
+promise<> settled(promise<> p) {
+  return p.catch_([](std::exception_ptr) { return fermata::ready(); });
+}
+
 // Ends the work and the connections; false where some of it cannot be ended in time (a name that is
 // being resolved), or a second signal wants no more waiting.
 promise<bool> stop(service& s, promise<> working, fermata::signal_source& signals) {
   fermata::cancel(working);
   promise<> closed = s.shutdown(drain_time);
-  promise<int> second = signals.next();
   std::vector<promise<>> ends;
-  ends.push_back(second.map([](int) {}));  // first: it is pending, and must hear of the other
+  ends.push_back(signals.next().map([](int) {}));
   ends.push_back(closed);
   promise<> first_end = fermata::pick(std::move(ends));
   co_await first_end;
-  promise<> ended = working.catch_([](std::exception_ptr) { return fermata::ready(); });
-  promise<> in_time = fermata::with_timeout(end_time, std::move(ended));
-  try {
-    co_await in_time;
-  } catch (const fermata::timed_out&) {
-    co_return false;
-  }
-  co_return true;
+  promise<> in_time = fermata::sleep_for(end_time);  // with_timeout would wait for the work's end
+  auto [over, end] = fermata::make_promise<>();
+  auto shared = std::make_shared<fermata::resolver<>>(std::move(end));
+  const auto finish = [shared] {
+    if (*shared) shared->resolve();
+  };
+  promise<> by_work = settled(working).map(finish);
+  promise<> by_time = settled(in_time).map(finish);
+  co_await over;
+  fermata::cancel(by_time);
+  co_return !working.is_pending();
 }
 
 promise<bool> serve(const mirror_options& options, service& s, voice& v) {

@@ -116,7 +116,6 @@ promise<> walk_packages(service_core& core, workshop& w) {
     }
     if (r.state == step_state::error) throw failure(walk.error()).at("packages");
     co_await maybe_pause(r.cost);
-    if (core.is_stopping) throw cancelled();
     if (r.state == step_state::done) co_return;
   }
 }
@@ -229,7 +228,6 @@ promise<> index_files(service_core& core, workshop& w) {
     ++*core.progress.done;
     core.progress.bytes = builder.output_bytes();
     co_await maybe_pause(file_cost);
-    if (core.is_stopping) throw cancelled();
   }
   promise<> repo = add_root(builder, "repo", w.made->repo);
   co_await repo;
@@ -267,7 +265,6 @@ promise<> clone_and_index(service_core& core, workshop& w) {
   core.state = core.served ? service_state::updating : service_state::cloning;
   promise<> cloned = clone_into(core, w);
   co_await cloned;
-  if (core.is_stopping) throw cancelled();
   if (core.served && core.served->what.commit == w.commit.id.hex()) co_return;
   if (!core.served) core.state = service_state::indexing;
   promise<> indexed = index_commit(core, w);

@@ -16,6 +16,8 @@
 namespace fermata::mirror {
 namespace {
 
+constexpr std::chrono::milliseconds repeat_cancel{1};
+
 loaded_generation load(data_directory* from, std::string remote, std::string branch) {
   return from->load(remote, branch);
 }
@@ -95,7 +97,7 @@ promise<bool> try_once(service_core& core) {
 }
 
 promise<> wait_for_reason(service_core& core, bool succeeded) {
-  if (core.update_wanted || core.is_stopping) co_return;
+  if (core.update_wanted) co_return;
   auto [woken, wake] = make_promise<>();
   core.wake = std::move(wake);
   promise<> waiting = succeeded ? woken : with_timeout(core.next_delay, woken);
@@ -125,14 +127,13 @@ promise<> swap_in(service_core& core, std::unique_ptr<generation> fresh) {
 promise<> keep_fresh(std::shared_ptr<service_core> core) {
   promise<> loaded = load_saved(*core);
   co_await loaded;
-  while (!core->is_stopping) {
+  for (;;) {
     promise<bool> tried = try_once(*core);
     const bool succeeded = co_await tried;
     promise<> waited = wait_for_reason(*core, succeeded);
     co_await waited;
     co_await maybe_pause();  // a reason that is always there must not hold the thread
   }
-  throw cancelled();
 }
 
 service::service(service_options options)
@@ -157,10 +158,21 @@ promise<> hand_over(promise<> from, resolver<> to) {
   }
 }
 
+// A cancel is delivered once, and is lost where it reaches a coroutine that is about to end with a
+// value: so it is repeated until the work has heard.
+promise<> end_work(promise<> work) {
+  try {
+    while (work.is_pending()) {
+      cancel(work);
+      promise<> tick = sleep_for(repeat_cancel);
+      co_await tick;
+    }
+  } catch (const loop_closed&) {  // so has the work
+  }
+}
+
 }  // namespace
 
-// A cancel is delivered once, and is lost where it reaches a coroutine that is about to end: so the
-// loops of the work also look at a flag.
 promise<> service::run() {
   auto body = [core = core_](scope& s) {
     s.fork_daemon([yard = core->yard] { return graveyard::tend(yard); });
@@ -169,10 +181,7 @@ promise<> service::run() {
   promise<> work = named("mirror", [body = std::move(body)] {
     return in_class(latency_class::bulk, [body] { return scope::run(body); });
   });
-  auto task = make_task<>([core = core_, work] {
-    core->is_stopping = true;
-    cancel(work);
-  });
+  auto task = make_task<>([work] { static_cast<void>(end_work(work)); });
   static_cast<void>(hand_over(std::move(work), std::move(task.settle)));
   return std::move(task.future);
 }

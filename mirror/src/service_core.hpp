@@ -54,7 +54,6 @@ struct service_core {
   std::chrono::nanoseconds next_delay{0};  ///< until the next
   std::string address;                     ///< where we listen, for pages
   bool update_wanted = false;
-  bool is_stopping = false;
   resolver<> wake;  ///< of who waits for a reason to work
 };
 

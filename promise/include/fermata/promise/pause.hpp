@@ -78,7 +78,7 @@ private:
 /// Say at each use why the task must not pause.
 class [[nodiscard]] no_pause {
 public:
-  no_pause() : task_(event_loop::current().task()) { ++task_.no_pause; }
+  [[nodiscard]] no_pause() : task_(event_loop::current().task()) { ++task_.no_pause; }
   no_pause(const no_pause&) = delete;
   no_pause& operator=(const no_pause&) = delete;
   ~no_pause() { --task_.no_pause; }
