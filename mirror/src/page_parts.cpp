@@ -121,7 +121,7 @@ std::string gap_gauge(std::uint64_t gap_us, std::optional<std::uint64_t> slice_u
   const std::string_view colour = gap_us <= bound_us        ? "good"
                                   : gap_us <= 10 * bound_us ? "warn"
                                                             : "bad";
-  std::string svg = "<svg class=\"gauge\" viewBox=\"0 0 260 138\" role=\"img\" aria-label=\"";
+  std::string svg = "<svg class=\"gauge\" viewBox=\"0 0 260 144\" role=\"img\" aria-label=\"";
   svg += fmt::format("longest gap {}, bound {}\">", human_microseconds(gap_us),
                      human_microseconds(bound_us));
   svg += arc(0, 1, "track", 1);
@@ -132,7 +132,7 @@ std::string gap_gauge(std::uint64_t gap_us, std::optional<std::uint64_t> slice_u
                      human_microseconds(gap_us, "&micro;"));
   svg += fmt::format(
       "<text x=\"{0}\" y=\"{2}\">10 &micro;s</text><text x=\"{1}\" y=\"{2}\">1 s</text>",
-      centre_x - radius, centre_x + radius, centre_y + 15);
+      centre_x - radius, centre_x + radius, centre_y + 20);
   return svg + "</svg>\n";
 }
 

@@ -164,7 +164,7 @@ std::string numbers_card(const service_status& s) {
                                     html_escaped(tag.substr(0, 12))));
   }
   if (s.memory.rss_bytes) rows += row("Memory", human_bytes(*s.memory.rss_bytes));
-  if (s.memory.peak_rss_bytes) rows += row("At most", human_bytes(*s.memory.peak_rss_bytes));
+  if (s.memory.peak_rss_bytes) rows += row("Peak memory", human_bytes(*s.memory.peak_rss_bytes));
   rows += row("Running for", human_duration(s.uptime));
   return fmt::format("<section class=\"card\"><h2>In numbers</h2><dl>{}</dl>{}</section>\n", rows,
                      notes_list(s));

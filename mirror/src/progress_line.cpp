@@ -13,7 +13,8 @@
 namespace fermata::mirror {
 namespace {
 
-constexpr std::size_t bar_columns = 20;
+constexpr int bar_columns = 20;
+constexpr int short_bar_columns = 12;
 constexpr std::chrono::milliseconds redraw_every{100};
 constexpr std::chrono::milliseconds log_every{1000};
 
@@ -43,15 +44,24 @@ void append(std::string& line, const std::vector<std::string>& words, std::size_
   }
 }
 
+std::string bar_of(const progress_status& p, std::string line, int columns) {
+  const auto share = p.share();
+  if (!share) return facts(p).empty() ? line + " ..." : line;
+  std::string bar(static_cast<std::size_t>(columns), '-');
+  std::fill_n(bar.begin(), static_cast<std::size_t>(*share * columns), '#');
+  return line + fmt::format("  [{}] {:3}%", bar, static_cast<int>(*share * 100));
+}
+
 }  // namespace
 
 std::string progress_bar(const progress_status& progress, std::size_t width) {
   const std::vector<std::string> known = facts(progress);
-  std::string line = progress.phase.value_or("") + (known.empty() ? " ..." : "");
-  if (const auto share = progress.share()) {
-    std::string bar(bar_columns, '-');
-    std::fill_n(bar.begin(), static_cast<std::size_t>(*share * bar_columns), '#');
-    line += fmt::format("  [{}] {:3}%", bar, static_cast<int>(*share * 100));
+  std::string line = bar_of(progress, progress.phase.value_or(""), bar_columns);
+  std::size_t all = line.size();
+  for (const std::string& fact : known) all += 2 + fact.size();
+  if (all > width) {  // facts before ornaments
+    const std::string phase = progress.phase.value_or("");
+    line = bar_of(progress, phase.substr(0, phase.find(' ')), short_bar_columns);
   }
   if (line.size() > width) line.resize(width);
   append(line, known, width);

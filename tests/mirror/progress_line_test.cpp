@@ -32,7 +32,9 @@ TEST_CASE("a bar shows objects, bytes, rate and the time left", "[mirror][progre
 }
 
 TEST_CASE("a bar keeps within the terminal", "[mirror][progress]") {
-  CHECK(progress_bar(at(17'345), 40) == "receive  [########------------]  41%");
+  CHECK(progress_bar(at(17'345, "receive and analyse"), 80) ==
+        "receive  [####--------]  41%  17,345 of 42,156 objects  4.4 MB  21.6 MB/s");
+  CHECK(progress_bar(at(17'345), 40) == "receive  [####--------]  41%");
   CHECK(progress_bar(at(17'345), 0).empty());
 }
 
@@ -50,9 +52,9 @@ TEST_CASE("a bar without a total shows what is known", "[mirror][progress]") {
 
 TEST_CASE("a line on a terminal overwrites itself and its rest", "[mirror][progress]") {
   progress_line line(30);
-  CHECK(line.update(at(0), 0ms) == "\rreceive  [-------------------");
+  CHECK(line.update(at(0), 0ms) == "\rreceive  [------------]   0%");
   CHECK(line.update(at(20'000), 50ms).empty());  // too soon
-  CHECK(line.update(at(20'000), 150ms) == "\rreceive  [#########----------");
+  CHECK(line.update(at(20'000), 150ms) == "\rreceive  [#####-------]  47%");
   CHECK(line.update(at(20'000), 1000ms).empty());  // nothing new
   progress_status p;
   p.phase = "walk";

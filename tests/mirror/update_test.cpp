@@ -226,3 +226,18 @@ TEST_CASE("a data folder serves one service at a time", "[mirror][update]") {
   CHECK_THROWS_WITH(service(options),
                     StartsWith("cannot use " + options.data_directory + ": another process holds"));
 }
+
+TEST_CASE("a cancel ends the work in the middle of any phase", "[mirror][update]") {
+  const temp_folder folder;
+  make_repository(folder);
+  for (const char* phase : {"phase clone", "phase walk", "phase index", "phase release"}) {
+    INFO(phase);
+    site s(options_for(folder));
+    s.happened.listener = [&](const std::string& event) {
+      if (event.starts_with(phase)) cancel(s.working);
+    };
+    promise<> ended = s.working.catch_([](std::exception_ptr) { return ready(); });
+    s.loop.run([&] { return ended; });
+    CHECK(is_cancelled(s.working.error()));
+  }
+}

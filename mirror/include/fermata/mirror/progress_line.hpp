@@ -17,7 +17,7 @@
 namespace fermata::mirror {
 
 /// `receive  [########------------]  42%  17,345 of 42,156 objects  4.4 MB  21.6 MB/s  1.7 s left`,
-/// without what does not fit in `width` columns.
+/// shortened, and without what does not fit in `width` columns even then.
 [[nodiscard]] std::string progress_bar(const progress_status& progress, std::size_t width);
 
 /// The same without a bar, as a log wants it.
