@@ -40,7 +40,6 @@ promise<> download_all(scope& s) {
 
 // [compute]
 promise<> compute_for_ever() {
-  co_await fermata::pause();  // a promise starts at once: let the caller set its timer first
   for (std::uint64_t n = 0;; ++n) co_await fermata::maybe_pause();  // a cancel arrives here
 }
 // [/compute]
