@@ -19,8 +19,8 @@ using std::chrono::seconds;
 
 constexpr seconds shortest_wait{1};
 constexpr seconds longest_wait{30};
-constexpr milliseconds least_rest{3000};  // of work whose end nobody can tell
-constexpr double index_per_clone = 2.0;   // how long an index takes, against the clone before
+constexpr milliseconds least_rest{3000};                   // of work whose end nobody can tell
+constexpr std::chrono::microseconds index_per_object{25};  // of the opam repository at depth 1
 
 // A factor around 1.
 double spread(double by) {
@@ -106,9 +106,7 @@ std::chrono::seconds service_core::retry_after() const {
   } else if (const auto left = progress_now().left()) {
     rest = *left;
     if (state == service_state::cloning) {
-      const auto passed = duration_cast<milliseconds>(loop.now() - try_began);
-      rest += milliseconds(
-          std::llround(index_per_clone * static_cast<double>((passed + *left).count())));
+      rest += duration_cast<milliseconds>(index_per_object * progress.total.value_or(0));
     }
   } else if (try_began != time_point()) {
     rest = std::max(rest, duration_cast<milliseconds>(loop.now() - try_began));
