@@ -17,6 +17,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -282,6 +283,9 @@ int main(int argc, char** argv) {
     options.when = fermata::policy::parse(s.policy);
     options.measure_cpu = true;
     git::prepare();
+    // A page of the program that the kernel dropped and reads from the disk again is a context
+    // switch, but not of the loop's making. Without the right to lock them the figures hold both.
+    static_cast<void>(mlockall(MCL_CURRENT));
     fermata::event_loop loop(std::move(options));
     run all(s);
     loop.run([&] { return all.all(); });
