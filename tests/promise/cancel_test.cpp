@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "support/policy.hpp"
+#include "waits_for.hpp"
 
 #include <fermata/promise/combine.hpp>
 #include <fermata/promise/pause.hpp>
@@ -24,17 +25,6 @@ promise<> spin(int& steps) {
     ++steps;
     co_await fermata::maybe_pause(10us);
   }
-}
-promise<std::string> waits_for(promise<> p) {
-  std::string how = "went on";
-  try {
-    co_await p;
-  } catch (const fermata::cancelled&) {
-    how = "cancelled";
-  } catch (const fermata::error& e) {
-    how = e.what();
-  }
-  co_return how;
 }
 promise<> fails_after(std::chrono::nanoseconds d, const char* text) {
   co_await fermata::sleep_for(d);

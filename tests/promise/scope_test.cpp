@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Who is cancelled how often, and that a scope outlives all that it has started.
 #include "support/policy.hpp"
+#include "waits_for.hpp"
 
 #include <fermata/promise/scope.hpp>
 #include <fermata/promise/sleep.hpp>
@@ -18,17 +19,6 @@ using fermata::test_loop;
 
 namespace {
 
-promise<std::string> end_of(promise<> p) {
-  std::string how = "resolved";
-  try {
-    co_await p;
-  } catch (const fermata::cancelled&) {
-    how = "cancelled";
-  } catch (const fermata::error& e) {
-    how = e.what();
-  }
-  co_return how;
-}
 promise<> cleans_up(bool& done) {
   try {
     co_await fermata::never();
@@ -44,7 +34,7 @@ TEST_CASE("scope: daemons that only leave what they wait for end with it", "[pro
   test_loop loop(options_of_run());
   const auto run = []() -> promise<> {
     promise<> shared = fermata::never();
-    const promise<std::string> other = end_of(shared);
+    const promise<std::string> other = waits_for(shared);
     const auto body = [shared](fermata::scope& s) {
       for (int i = 0; i < 3; ++i) s.fork_daemon([shared] { return shared; });
       s.fork([] { return fermata::sleep_for(1ms); });
@@ -100,7 +90,7 @@ TEST_CASE("scope: a cancel does not reach its release hooks", "[promise][scope]"
       return ready();
     };
     promise<> p = fermata::scope::run(body);
-    promise<std::string> end = end_of(p);
+    promise<std::string> end = waits_for(p, "resolved");
     co_await fermata::sleep_for(1ms);
     fermata::cancel(p);
     co_return co_await end;
@@ -139,7 +129,7 @@ TEST_CASE("scope: fork_promise keeps what its function throws to itself", "[prom
   test_loop loop(options_of_run());
   const auto run = [] {
     return fermata::scope::run([](fermata::scope& s) {
-      return end_of(s.fork_promise([]() -> promise<> { throw fermata::error("mine"); }));
+      return waits_for(s.fork_promise([]() -> promise<> { throw fermata::error("mine"); }));
     });
   };
   CHECK(loop.run(run) == "mine");

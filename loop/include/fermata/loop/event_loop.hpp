@@ -154,7 +154,6 @@ public:
   /// Work elsewhere (threads) that will come back by `post`: virtual time stands still meanwhile.
   void expect_post() noexcept { ++expected_posts_; }
   void got_post() noexcept { --expected_posts_; }
-  [[nodiscard]] bool slice_is_over() const noexcept { return slice_over_; }
   /// Whether the destructor runs: then a pause is the last one of its task.
   [[nodiscard]] bool is_ending() const noexcept { return is_ending_; }
 
