@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Availability while a repository is cloned, analysed, walked and packed into an index, all on the
-// loop that also serves HTTP: the longest gap between two looks, and what a client sees meanwhile.
+// Availability while a repository is cloned, analysed, walked, packed into an index and served to a
+// git client, all on the loop that also serves HTTP: the longest gap between two looks, and what a
+// client sees meanwhile.
 //
 // fermata-probe, a process of its own, asks /healthz at fixed times during each phase. Prints one
 // JSON line a phase. Units: us unless the name says otherwise, lower is better. Against: the same
@@ -8,12 +9,14 @@
 
 #include <fermata/git_mem/analyse.hpp>
 #include <fermata/git_mem/clone.hpp>
-#include <fermata/git_mem/naming.hpp>
+#include <fermata/git_mem/pkt_line.hpp>
+#include <fermata/git_mem/upload_pack.hpp>
 #include <fermata/git_mem/walk.hpp>
 #include <fermata/http/server.hpp>
 #include <fermata/mirror/index_builder.hpp>
 #include <fermata/promise/pause.hpp>
 #include <fermata/promise/process.hpp>
+#include <fermata/promise/tcp.hpp>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -42,7 +45,7 @@ struct settings {
   std::string pack_file;
   std::string policy = "budget=500";
   std::string probe;
-  std::vector<std::string> phases = {"clone", "analyse", "walk", "index"};
+  std::vector<std::string> phases = {"clone", "analyse", "walk", "index", "serve"};
   std::uint32_t depth = 0;
   bool no_probe = false;
 };
@@ -137,7 +140,8 @@ private:
     if (name == "analyse") return analyse();
     if (name == "walk") return walk();
     if (name == "index") return index();
-    throw fermata::error("unknown phase " + name + ": use clone, analyse, walk or index");
+    if (name == "serve") return serve();
+    throw fermata::error("unknown phase " + name + ": use clone, analyse, walk, index or serve");
   }
 
   promise<> measure(std::string name) {
@@ -236,6 +240,43 @@ private:
     index_ = std::make_unique<fermata::mirror::index_result>(builder.take());
   }
 
+  // All of the store to a client that reads as fast as it can, over TCP.
+  promise<> serve() {
+    fermata::tcp_listener listener("127.0.0.1:0");
+    const std::string address = listener.address();
+    promise<std::unique_ptr<fermata::byte_stream>> connecting = fermata::tcp_connect(
+        "127.0.0.1", static_cast<std::uint16_t>(std::stoi(address.substr(address.find(':') + 1))));
+    promise<std::unique_ptr<fermata::byte_stream>> accepting = listener.accept();
+    const std::unique_ptr<fermata::byte_stream> server = co_await std::move(accepting);
+    const std::unique_ptr<fermata::byte_stream> client = co_await std::move(connecting);
+    promise<> serving = answer_one(store_, *server);
+    std::string request;
+    git::append_pkt(request, "command=fetch");
+    git::append_delimiter(request);
+    git::append_pkt(request, "want " + tip_.hex());
+    git::append_pkt(request, "ofs-delta");
+    git::append_pkt(request, "done");
+    git::append_flush(request);
+    promise<> asked = fermata::write_text(*client, request);
+    co_await asked;
+    std::vector<std::byte> piece(64 * 1024);
+    for (std::size_t n = 1; n > 0;) {
+      promise<std::size_t> reading = client->read(piece);
+      n = co_await reading;
+    }
+    co_await serving;
+  }
+
+  static promise<> answer_one(const git::object_store& store, fermata::byte_stream& stream) {
+    git::upload_pack_options how;
+    how.version = 2;
+    how.part = git::upload_part::request;
+    promise<git::upload_report> served = git::upload_pack(store, stream, how);
+    co_await served;
+    promise<> ended = stream.shutdown();
+    co_await ended;
+  }
+
   static promise<> drive(fermata::mirror::index_builder& builder) {
     for (;;) {
       const git::step_result r = builder.step();
@@ -262,7 +303,7 @@ settings parse(int argc, char** argv) {
   app.add_option("--remote", s.remote, "what to clone")->required();
   app.add_option("--pack", s.pack_file, "the pack file that phase analyse reads");
   app.add_option("--policy", s.policy, "as in fermata-mirror");
-  app.add_option("--phases", s.phases, "clone,analyse,walk,index")->delimiter(',');
+  app.add_option("--phases", s.phases, "clone,analyse,walk,index,serve")->delimiter(',');
   app.add_option("--depth", s.depth, "commits of history, 0: all");
   app.add_option("--probe", s.probe, "the fermata-probe to use");
   app.add_flag("--no-probe", s.no_probe, "no client: the CPU time of the work alone");
@@ -282,7 +323,6 @@ int main(int argc, char** argv) {
     fermata::loop_options options;
     options.when = fermata::policy::parse(s.policy);
     options.measure_cpu = true;
-    git::prepare();
     // A page of the program that the kernel dropped and reads from the disk again is a context
     // switch, but not of the loop's making. Without the right to lock them the figures hold both.
     static_cast<void>(mlockall(MCL_CURRENT));

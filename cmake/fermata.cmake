@@ -5,9 +5,11 @@ include(CMakePackageConfigHelpers)
 
 find_program(FERMATA_CCACHE ccache)
 if(FERMATA_CCACHE AND PROJECT_IS_TOP_LEVEL)
-  # Sloppy about what precompiled headers hide, which it must be to keep what includes them.
+  # Sloppy about what precompiled headers hide, which it must be to keep what includes them; and
+  # blind to where the checkout is, so that another one finds what this one compiled.
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
-      CCACHE_SLOPPINESS=pch_defines,time_macros ${FERMATA_CCACHE})
+      CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}
+      CCACHE_NOHASHDIR=1 ${FERMATA_CCACHE})
 endif()
 
 set(CMAKE_CXX_EXTENSIONS OFF)
@@ -27,8 +29,12 @@ macro(fermata_find_dependencies)
   find_package(Boost 1.74 REQUIRED)
   find_package(CLI11 2.1 REQUIRED)
   find_package(nlohmann_json 3.11 REQUIRED)
+  find_package(tomlplusplus 3 REQUIRED)  # its headers alone
   pkg_check_modules(libuv REQUIRED IMPORTED_TARGET libuv>=1.44)
+  pkg_check_modules(libdw REQUIRED IMPORTED_TARGET libdw>=0.188)
+  pkg_check_modules(libcurl REQUIRED IMPORTED_TARGET libcurl>=7.88)
   pkg_check_modules(libgit2 REQUIRED IMPORTED_TARGET libgit2>=1.5)
+  pkg_check_modules(libdeflate REQUIRED IMPORTED_TARGET libdeflate>=1.14)
   if(FERMATA_DEVELOPER)
     find_package(Catch2 2.13 REQUIRED)
     include(Catch)
@@ -66,8 +72,8 @@ function(fermata_add_module name)
   target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS include FILES ${headers})
   target_include_directories(${target} PRIVATE src)
   target_link_libraries(${target} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
-  install(TARGETS ${target} EXPORT fermata-${name} FILE_SET HEADERS
-          ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(TARGETS ${target} EXPORT fermata-${name} FILE_SET HEADERS COMPONENT dev
+          ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT dev)
   set(needs ${arg_PUBLIC})
   list(FILTER needs INCLUDE REGEX "^fermata::")
   list(TRANSFORM needs REPLACE "^fermata::" "")
@@ -89,17 +95,21 @@ function(fermata_install_pkg_config PC_NAME PC_DESCRIPTION requires)
   string(REGEX REPLACE "/$" "" PC_UP "${PC_UP}")
   configure_file(${PROJECT_SOURCE_DIR}/cmake/module.pc.in ${PC_NAME}.pc @ONLY)
   install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${PC_NAME}.pc
-          DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+          DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dev)
 endfunction()
 
 # fermata_add_program(fermata-mirror SOURCES programs/x.cpp LIBRARIES fermata::mirror)
+# COMPONENT names the package that it is installed with; "tools" where none is given.
 function(fermata_add_program name)
-  cmake_parse_arguments(arg "" "" "SOURCES;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(arg "" "COMPONENT" "SOURCES;LIBRARIES" ${ARGN})
+  if(NOT arg_COMPONENT)
+    set(arg_COMPONENT tools)
+  endif()
   add_executable(${name} ${arg_SOURCES})
   fermata_compile(${name})
   target_link_libraries(${name} PRIVATE ${arg_LIBRARIES})
   target_compile_definitions(${name} PRIVATE FERMATA_VERSION="${PROJECT_VERSION}")
-  install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT ${arg_COMPONENT})
 endfunction()
 
 # fermata_add_test(loop LIBRARIES fermata::loop) builds tests/<name>/*.cpp into one executable whose
@@ -132,7 +142,8 @@ function(fermata_install_package)
   set(FERMATA_MODULES_DOWNWARDS)
   set(FERMATA_MODULE_NEEDS)
   foreach(module IN LISTS modules)
-    install(EXPORT fermata-${module} NAMESPACE fermata:: DESTINATION ${dir})
+    install(EXPORT fermata-${module} NAMESPACE fermata:: DESTINATION ${dir}
+            COMPONENT dev)
     list(PREPEND FERMATA_MODULES_DOWNWARDS ${module})
     get_property(needs GLOBAL PROPERTY FERMATA_NEEDS_${module})
     list(JOIN needs " " needs)
@@ -143,5 +154,6 @@ function(fermata_install_package)
                                 INSTALL_DESTINATION ${dir})
   write_basic_package_version_file(fermata-config-version.cmake COMPATIBILITY SameMinorVersion)
   install(FILES ${PROJECT_BINARY_DIR}/fermata-config.cmake
-                ${PROJECT_BINARY_DIR}/fermata-config-version.cmake DESTINATION ${dir})
+                ${PROJECT_BINARY_DIR}/fermata-config-version.cmake DESTINATION ${dir}
+          COMPONENT dev)
 endfunction()

@@ -229,7 +229,7 @@ void analysis::plan_object() {
   } else {
     fate_ = fate::stream;
     target_ = nullptr;
-    namer_.emplace(type_, size_);
+    namer_.emplace(type_, size_, context_.limits.names);
   }
 }
 

@@ -19,18 +19,20 @@ namespace fermata::git_mem::detail {
 // Names an object in units: at once up to 32 KiB, else piece by piece.
 class naming_task {
 public:
+  explicit naming_task(verify how) : how_(how) {}
+
   void start(object_type type, std::span<const std::uint8_t> content) {
     type_ = type;
     left_ = content;
     namer_.reset();
-    if (content.size() > hash_cut) namer_.emplace(type, content.size());
+    if (content.size() > hash_cut) namer_.emplace(type, content.size(), how_);
   }
 
   // The name, once there is one.
   std::optional<object_id> step(cost_ns& cost) {
     if (!namer_) {
       cost += hash_cost(left_.size());
-      return name_object(type_, left_);
+      return name_object(type_, left_, how_);
     }
     const std::size_t n = std::min(left_.size(), hash_cut);
     namer_->update(left_.first(n));
@@ -41,6 +43,7 @@ public:
   }
 
 private:
+  verify how_;
   object_type type_ = object_type::blob;
   std::span<const std::uint8_t> left_;
   std::optional<object_namer> namer_;
@@ -73,7 +76,7 @@ namespace fermata::git_mem {
 
 struct analysis_context {
   explicit analysis_context(pack_limits with)
-      : limits(with), made(std::make_unique<pack>(with.pack_bytes)) {}
+      : limits(with), made(std::make_unique<pack>(with.pack_bytes)), naming(with.names) {}
 
   // Accounts for `size` bytes that are about to be made.
   void spend(std::uint64_t size) {

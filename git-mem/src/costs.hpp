@@ -17,6 +17,7 @@ namespace fermata::git_mem::detail {
 using cost_ns = std::chrono::nanoseconds;
 
 inline constexpr std::size_t inflate_input_cut = 2048;
+inline constexpr std::size_t inflate_at_once_cut = 8192;  // bytes that come out
 inline constexpr std::size_t inflate_output_cut = 16 * 1024;
 inline constexpr std::size_t hash_cut = 16 * 1024;
 inline constexpr std::size_t copy_cut = 64 * 1024;

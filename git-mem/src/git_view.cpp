@@ -74,6 +74,8 @@ struct git_view::handles {
   detail::repository_handle repository;
 };
 
+void prepare() { detail::need_libgit2(); }
+
 git_view::git_view(snapshot_ptr from, std::uint64_t limit_bytes)
     : handles_(std::make_unique<handles>()) {
   detail::need_libgit2();

@@ -13,14 +13,27 @@ namespace {
 
 }  // namespace
 
-inflater::inflater() {
-  if (inflateInit(&z_) != Z_OK) throw std::bad_alloc();
+inflater::inflater() : at_once_(libdeflate_alloc_decompressor()) {
+  if (!at_once_) throw std::bad_alloc();
 }
 
-inflater::~inflater() { inflateEnd(&z_); }
+inflater::~inflater() {
+  if (has_zlib_) inflateEnd(&z_);
+}
+
+// zlib's state is 7 KB in three pieces: most readers of one object never need it.
+void inflater::begin_zlib() {
+  begun_ = true;
+  if (has_zlib_) {
+    inflateReset(&z_);
+  } else {
+    if (inflateInit(&z_) != Z_OK) throw std::bad_alloc();
+    has_zlib_ = true;
+  }
+}
 
 void inflater::start(std::uint64_t size, std::uint8_t* out) {
-  inflateReset(&z_);
+  begun_ = false;
   size_ = size;
   done_ = consumed_ = 0;
   out_ = out;
@@ -30,7 +43,33 @@ void inflater::start(std::uint64_t size, std::uint8_t* out) {
   }
 }
 
+// What is wrong, too long or not there yet is left to zlib, which then begins at the first byte.
+bool inflater::inflate_at_once(std::span<const std::uint8_t> in, cost_ns& cost) {
+  std::size_t used = 0;
+  std::size_t made = 0;
+  std::uint8_t none = 0;
+  const libdeflate_result code = libdeflate_zlib_decompress_ex(
+      at_once_.get(), in.data(), std::min(in.size(), inflate_input_cut), size_ == 0 ? &none : out_,
+      static_cast<std::size_t>(size_), &used, &made);
+  if (code != LIBDEFLATE_SUCCESS || made != size_) {
+    cost += inflate_cost(std::min(in.size(), inflate_input_cut), 0);
+    return false;
+  }
+  consumed_ = used;
+  done_ = made;
+  produced_ = {out_, made};
+  cost += inflate_cost(used, made);
+  return true;
+}
+
 step_state inflater::step(std::span<const std::uint8_t> in, cost_ns& cost) {
+  if (!begun_) {
+    const bool whole = in.size() >= std::min<std::uint64_t>(size_ + 64, inflate_input_cut);
+    const bool try_at_once = out_ != nullptr && size_ <= inflate_at_once_cut && whole;
+    if (try_at_once && inflate_at_once(in, cost)) return step_state::done;
+    begin_zlib();
+    if (try_at_once) return step_state::more;  // one of the two is enough for a unit
+  }
   std::uint8_t excess = 0;
   const std::size_t offered = std::min(in.size(), inflate_input_cut);
   const std::uint64_t left = size_ - done_;

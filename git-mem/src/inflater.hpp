@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Inflates one entry of a pack in units; one zlib state serves all entries.
+// Inflates one entry of a pack in units; one state serves all entries. Small ones that are there as
+// a whole take one call of libdeflate, which is faster but cannot pause; the others go by zlib.
 //
 // Output goes to a place of exactly the declared size, or through a window of 16 KiB that the
 // caller looks at after each unit (objects too large to be kept, and what is skipped).
@@ -10,6 +11,7 @@
 
 #include <fermata/git_mem/failure.hpp>
 
+#include <libdeflate.h>
 #include <zlib.h>
 
 #include <cstdint>
@@ -35,9 +37,18 @@ public:
   [[nodiscard]] std::span<const std::uint8_t> produced() const noexcept { return produced_; }
 
 private:
+  struct frees {
+    void operator()(libdeflate_decompressor* d) const noexcept { libdeflate_free_decompressor(d); }
+  };
+
+  [[nodiscard]] bool inflate_at_once(std::span<const std::uint8_t> in, cost_ns& cost);
+  void begin_zlib();
   [[nodiscard]] step_state judge(int code, std::size_t in_left, std::size_t out, std::size_t room);
 
+  std::unique_ptr<libdeflate_decompressor, frees> at_once_;
   z_stream z_{};
+  bool has_zlib_ = false;
+  bool begun_ = false;  // by zlib
   std::uint64_t size_ = 0;
   std::uint64_t done_ = 0;
   std::uint64_t consumed_ = 0;

@@ -47,7 +47,6 @@ struct frees {
   }
 };
 using odb_handle = std::unique_ptr<git_odb, frees<git_odb_free>>;
-using odb_stream_handle = std::unique_ptr<git_odb_stream, frees<git_odb_stream_free>>;
 using repository_handle = std::unique_ptr<git_repository, frees<git_repository_free>>;
 using commit_handle = std::unique_ptr<git_commit, frees<git_commit_free>>;
 

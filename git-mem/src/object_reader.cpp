@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The chain is noted from the object down to its first non-delta, which is inflated; then each
 // delta is inflated and applied on the way back. A ref delta's base is looked for in its own pack,
-// then in older ones: packs never point to newer ones, so the way down ends.
+// then in older ones (delta_base.hpp). With a cache the way down ends at the first object in it.
 
 #include "analysis_context.hpp"
+#include "delta_base.hpp"
+#include "object_cache.hpp"
 
 #include <fermata/git_mem/naming.hpp>
 #include <fermata/git_mem/object_reader.hpp>
@@ -16,12 +18,9 @@ using detail::cost_ns;
 
 struct object_reader::work {
   enum class phase { chain, inflate, apply, clean, done };
-  struct link {
-    std::uint32_t pack_number;
-    std::uint32_t entry_number;
-  };
 
-  work(snapshot_ptr f, const object_id& name) : from(std::move(f)), id(name) {
+  work(snapshot_ptr f, const object_id& name, detail::object_cache* recent)
+      : from(std::move(f)), id(name), cache(recent) {
     const std::optional<object_header> found = from->find_object(id);
     if (!found) throw failure(reason::not_found, "object " + id.hex() + ": not in the store");
     header = *found;
@@ -33,12 +32,15 @@ struct object_reader::work {
   void start_inflate();
   void inflate(cost_ns& cost);
   void inflated();
+  bool take_cached();
+  void made();  // content is that of the last link
 
   snapshot_ptr from;
   object_id id;
+  detail::object_cache* cache;
   object_header header;
   phase now = phase::chain;
-  std::vector<link> chain;
+  std::vector<detail::entry_place> chain;
   std::uint64_t read_at = 0;
   byte_block content;  // what is rebuilt so far
   byte_block loaded;   // the entry being inflated
@@ -50,23 +52,45 @@ struct object_reader::work {
 };
 
 void object_reader::work::walk_chain() {
-  const link last = chain.back();
-  const pack& p = *from->packs[last.pack_number];
-  const entry_header h = p.get_header(last.entry_number);
+  if (take_cached()) return;
+  const detail::entry_place last = chain.back();
+  const entry_header h = from->packs[last.pack_number]->get_header(last.entry_number);
   if (!h.is_delta()) return start_inflate();
-  if (h.kind == entry_header::ofs_delta) {
-    const std::optional<std::uint32_t> base = p.find_offset(h.base_offset);
-    if (!base) throw failure(reason::corrupt, "delta base is no entry");
-    chain.push_back({last.pack_number, *base});
-    return;
+  chain.push_back(detail::get_base(*from, last, h));
+}
+
+bool object_reader::work::take_cached() {
+  if (cache == nullptr) return false;
+  const detail::entry_place last = chain.back();
+  const std::uint64_t size = from->packs[last.pack_number]->entry(last.entry_number).size;
+  const std::uint8_t* const known = cache->find(last.pack_number, last.entry_number, size);
+  if (known == nullptr) return false;
+  content = byte_block(size);
+  std::memcpy(content.data(), known, size);
+  chain.pop_back();
+  if (chain.empty()) {
+    now = phase::clean;
+  } else {
+    start_inflate();
   }
-  const std::optional<object_header> base = from->find_object(h.base_id, last.pack_number);
-  if (!base) throw failure(reason::corrupt, "delta base " + h.base_id.hex() + " is missing");
-  chain.push_back({base->pack_number, base->entry_number});
+  return true;
+}
+
+void object_reader::work::made() {
+  const detail::entry_place last = chain.back();
+  if (cache != nullptr) {
+    cache->keep(last.pack_number, last.entry_number, {content.data(), content.size()});
+  }
+  chain.pop_back();
+  if (chain.empty()) {
+    now = phase::clean;
+  } else {
+    start_inflate();
+  }
 }
 
 void object_reader::work::start_inflate() {
-  const link last = chain.back();
+  const detail::entry_place last = chain.back();
   const entry_header h = from->packs[last.pack_number]->get_header(last.entry_number);
   loaded = byte_block(h.size);
   inflater.start(h.size, loaded.data());
@@ -85,13 +109,7 @@ void object_reader::work::inflate(cost_ns& cost) {
 void object_reader::work::inflated() {
   if (content.data() == nullptr) {  // the first non-delta
     content = std::exchange(loaded, {});
-    chain.pop_back();
-    if (chain.empty()) {
-      now = phase::clean;
-    } else {
-      start_inflate();
-    }
-    return;
+    return made();
   }
   delta.start({loaded.data(), loaded.size()});
   const pack_entry& e = from->packs[chain.back().pack_number]->entry(chain.back().entry_number);
@@ -117,13 +135,7 @@ void object_reader::work::unit(cost_ns& cost) {
       if (!delta.step(cost)) return;
       discarded.add(std::exchange(content, std::exchange(result, {})));
       discarded.add(std::exchange(loaded, {}));
-      chain.pop_back();
-      if (chain.empty()) {
-        now = phase::clean;
-      } else {
-        start_inflate();
-      }
-      return;
+      return made();
     case phase::clean:
       now = phase::done;
       return;
@@ -132,8 +144,8 @@ void object_reader::work::unit(cost_ns& cost) {
   }
 }
 
-object_reader::object_reader(snapshot_ptr from, const object_id& id)
-    : work_(std::make_unique<work>(std::move(from), id)) {}
+object_reader::object_reader(snapshot_ptr from, const object_id& id, detail::object_cache* recent)
+    : work_(std::make_unique<work>(std::move(from), id, recent)) {}
 object_reader::object_reader(object_reader&&) noexcept = default;
 object_reader& object_reader::operator=(object_reader&&) noexcept = default;
 object_reader::~object_reader() = default;

@@ -84,8 +84,10 @@ std::shared_ptr<const pack> object_store::adopt(std::unique_ptr<pack> p) {
 }
 
 void object_store::publish(snapshot next) {
-  std::sort(next.refs.begin(), next.refs.end(),
-            [](const reference& a, const reference& b) { return a.name < b.name; });
+  const auto by_name = [](const reference& a, const reference& b) { return a.name < b.name; };
+  if (!std::is_sorted(next.refs.begin(), next.refs.end(), by_name)) {
+    std::sort(next.refs.begin(), next.refs.end(), by_name);
+  }
   std::sort(next.shallow.begin(), next.shallow.end());
   next.shallow.erase(std::unique(next.shallow.begin(), next.shallow.end()), next.shallow.end());
   auto whole = std::make_unique<snapshot>(std::move(next));

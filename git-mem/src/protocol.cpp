@@ -106,6 +106,7 @@ void advertisement_reader::read_ref(std::string_view line) {
   const object_id id = read_id(line.substr(0, object_id::hex_digits), line);
   const std::string_view name = line.substr(object_id::hex_digits + 1);
   if (name == "capabilities^{}" || name.ends_with("^{}")) return;  // no refs; a peeled tag
+  if (name == ".have") return;  // what another repository that this one borrows from has
   if (!is_ref_name(name)) bad_line(line);
   if (result_.refs.size() >= limits_.refs) throw failure(reason::limit, "too many refs");
   result_.refs.push_back({std::string(name), id, {}});
@@ -194,6 +195,8 @@ bool ls_refs_reader::push(const pkt& p) {
 
 namespace {
 
+constexpr const char* no_filters = "the server makes no partial clones (no filter)";
+
 std::string write_v2(const capabilities& can, const fetch_request& request) {
   if (!can.has("fetch")) throw failure(reason::protocol, "the server cannot fetch");
   const bool cut = request.depth > 0 || !request.shallow.empty();
@@ -208,6 +211,11 @@ std::string write_v2(const capabilities& can, const fetch_request& request) {
   if (request.include_tag) append_pkt(out, "include-tag\n");
   for (const object_id& id : request.shallow) append_pkt(out, "shallow " + id.hex() + "\n");
   if (request.depth > 0) append_pkt(out, "deepen " + std::to_string(request.depth) + "\n");
+  if (request.deepen_relative) append_pkt(out, "deepen-relative\n");
+  if (!request.filter.empty()) {
+    if (!can.offers("fetch", "filter")) throw failure(reason::unsupported, no_filters);
+    append_pkt(out, "filter " + request.filter + "\n");
+  }
   for (const object_id& id : request.wants) append_pkt(out, "want " + id.hex() + "\n");
   for (const object_id& id : request.haves) append_pkt(out, "have " + id.hex() + "\n");
   if (request.done) append_pkt(out, "done\n");
@@ -228,6 +236,16 @@ std::string write_v0(const capabilities& can, const fetch_request& request) {
   if (can.has("ofs-delta")) words += " ofs-delta";
   if (!request.progress && can.has("no-progress")) words += " no-progress";
   if (request.include_tag && can.has("include-tag")) words += " include-tag";
+  if (!request.filter.empty()) {
+    if (!can.has("filter")) throw failure(reason::unsupported, no_filters);
+    words += " filter";
+  }
+  if (request.deepen_relative) {
+    if (!can.has("deepen-relative")) {
+      throw failure(reason::unsupported, "the server cannot deepen from where history ends");
+    }
+    words += " deepen-relative";
+  }
   if (can.has("agent")) words += " " + std::string(agent);
   std::string out;
   for (const object_id& id : request.wants) {
@@ -236,6 +254,7 @@ std::string write_v0(const capabilities& can, const fetch_request& request) {
   }
   for (const object_id& id : request.shallow) append_pkt(out, "shallow " + id.hex() + "\n");
   if (request.depth > 0) append_pkt(out, "deepen " + std::to_string(request.depth) + "\n");
+  if (!request.filter.empty()) append_pkt(out, "filter " + request.filter + "\n");
   append_flush(out);
   for (const object_id& id : request.haves) append_pkt(out, "have " + id.hex() + "\n");
   if (request.done) append_pkt(out, "done\n");

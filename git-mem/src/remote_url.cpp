@@ -54,14 +54,13 @@ void check_clean(std::string_view shown, std::string_view part, const char* what
   if (dirty) refuse(shown, std::string("control characters in its ") + what);
 }
 
-void parse_git(remote_url& url, std::string_view rest) {
-  const std::size_t slash = rest.find('/');
-  std::string_view authority = rest.substr(0, slash);
-  if (slash == std::string_view::npos || slash + 1 == rest.size()) refuse(url.text, "no path");
-  url.by = remote_url::transport::git;
-  url.path = decode(rest.substr(slash));
-  if (url.path.starts_with("/~")) url.path.erase(0, 1);
-  if (authority.find('@') != std::string_view::npos) refuse(url.text, "git:// knows no users");
+// `[user@]host[:port]`, the host also in brackets.
+void parse_authority(remote_url& url, std::string_view authority) {
+  const std::size_t at = authority.rfind('@');
+  if (at != std::string_view::npos) {
+    url.user = decode(authority.substr(0, at));
+    authority.remove_prefix(at + 1);
+  }
   std::size_t colon = authority.rfind(':');
   if (authority.starts_with('[')) {
     const std::size_t close = authority.find(']');
@@ -79,6 +78,68 @@ void parse_git(remote_url& url, std::string_view rest) {
   if (code != std::errc() || end != port.data() + port.size() || url.port == 0) {
     refuse(url.text, "its port is no number from 1 to 65535");
   }
+}
+
+// `host/path` behind a scheme that has both.
+void parse_host_and_path(remote_url& url, std::string_view rest) {
+  const std::size_t slash = rest.find('/');
+  if (slash == std::string_view::npos || slash + 1 == rest.size()) refuse(url.text, "no path");
+  url.path = decode(rest.substr(slash));
+  if (url.path.starts_with("/~")) url.path.erase(0, 1);
+  parse_authority(url, rest.substr(0, slash));
+}
+
+void parse_git(remote_url& url, std::string_view rest) {
+  url.by = remote_url::transport::git;
+  parse_host_and_path(url, rest);
+  if (!url.user.empty()) refuse(url.text, "git:// knows no users");
+}
+
+// What ssh would take for an option of its own is none of its hosts.
+void check_ssh(const remote_url& url) {
+  if (url.user.starts_with('-')) refuse(url.text, "no user");
+  if (url.user.find(':') != std::string::npos) refuse(url.text, "ssh takes no password");
+  if (url.path.starts_with('-')) refuse(url.text, "its path begins with '-'");
+}
+
+void parse_ssh(remote_url& url, std::string_view rest) {
+  url.by = remote_url::transport::ssh;
+  url.port = 0;
+  parse_host_and_path(url, rest);
+  check_ssh(url);
+}
+
+// `[user@]host:path`, where no slash is before the colon.
+bool parse_scp(remote_url& url, std::string_view text) {
+  const std::size_t close = text.find(']');
+  const bool in_brackets = close != std::string_view::npos && text.find('[') < text.find('/');
+  const std::size_t colon = text.find(':', in_brackets ? close : 0);
+  if (colon == std::string_view::npos || (!in_brackets && colon > text.find('/'))) return false;
+  url.by = remote_url::transport::ssh;
+  url.port = 0;
+  parse_authority(url, text.substr(0, colon));
+  url.path = text.substr(colon + 1);
+  if (url.path.empty()) refuse(url.text, "no path");
+  if (url.path.starts_with(':')) refuse(url.text, "helpers of git are not run");  // ext::sh -c ..
+  check_ssh(url);
+  return true;
+}
+
+void parse_http(remote_url& url, std::string_view scheme, std::string_view rest) {
+  url.by = remote_url::transport::http;
+  const std::size_t slash = std::min(rest.find('/'), rest.size());
+  const std::size_t at = rest.substr(0, slash).rfind('@');
+  if (at != std::string_view::npos) {
+    const std::string_view who = rest.substr(0, at);
+    const std::size_t colon = std::min(who.find(':'), who.size());
+    url.user = decode(who.substr(0, colon));
+    url.password = decode(who.substr(std::min(colon + 1, who.size())));
+    rest.remove_prefix(at + 1);
+  }
+  if (rest.empty() || rest.starts_with('/') || rest.starts_with(':')) refuse(url.text, "no host");
+  if (rest.find('?') != std::string_view::npos) refuse(url.text, "a repository has no '?'");
+  while (rest.ends_with('/')) rest.remove_suffix(1);
+  url.path = std::string(scheme) + "://" + std::string(rest);
 }
 
 void parse_file(remote_url& url, std::string_view rest) {
@@ -108,25 +169,25 @@ remote_url remote_url::parse(std::string_view text) {
       parse_git(url, rest);
     } else if (name == "file") {
       parse_file(url, rest);
-    } else if (name == "http" || name == "https" || name == "ssh") {
-      refuse(url.text, std::string(name) + " is not supported yet, only git:// and local paths");
+    } else if (name == "http" || name == "https") {
+      parse_http(url, name, rest);
+    } else if (name == "ssh" || name == "git+ssh" || name == "ssh+git") {
+      parse_ssh(url, rest);
     } else {
       refuse(url.text, "unknown scheme " + printable(name));
     }
-  } else {
-    const std::size_t colon = text.find(':');
-    if (colon != std::string_view::npos && colon < text.find('/')) {
-      refuse(url.text, "ssh is not supported yet, only git:// and local paths");
-    }
+  } else if (!parse_scp(url, text)) {
     url.path = text.starts_with('-') ? "./" + std::string(text) : std::string(text);
   }
   check_clean(url.text, url.path, "path");
   check_clean(url.text, url.host, "host");
+  check_clean(url.text, url.user, "user");
+  check_clean(url.text, url.password, "password");
   return url;
 }
 
-std::string daemon_request(const remote_url& url) {
-  std::string line = "git-upload-pack " + url.path;
+std::string daemon_request(const remote_url& url, std::string_view service) {
+  std::string line = std::string(service) + " " + url.path;
   line += '\0';
   line += "host=";
   const bool v6 = url.host.find(':') != std::string::npos;

@@ -2,8 +2,9 @@
 // Our own parser, not libgit2's: the `packages` tree of the opam repository has 174 kB, and libgit2
 // reads and parses a tree in one call.
 
+#include "tree_source.hpp"
+
 #include <fermata/git_mem/pkt_line.hpp>
-#include <fermata/git_mem/tree.hpp>
 
 #include <algorithm>
 
@@ -23,32 +24,98 @@ file_mode to_mode(std::uint32_t bits, std::size_t at) {
   bad(at, "mode " + std::to_string(bits) + " is none of git's");
 }
 
-// Git's order: as if directories ended in '/'.
-bool is_before(std::string_view a, bool a_tree, std::string_view b, bool b_tree) {
+}  // namespace
+
+namespace detail {
+
+object_id root_tree(const snapshot_ptr& from, const object_id& root) {
+  const std::optional<object_header> h = from->find_object(root);
+  if (!h) throw failure(reason::not_found, "object " + root.hex() + ": not in the store");
+  if (h->type == object_type::commit) return read_commit(from, root).tree;
+  if (h->type == object_type::tree) return root;
+  throw failure(reason::corrupt, "object " + root.hex() + ": it is a " +
+                                     std::string(type_name(h->type)) + ", no commit and no tree");
+}
+
+object_reader open_tree(const snapshot_ptr& from, const object_id& id) {
+  object_reader reader(from, id);
+  if (reader.header().type != object_type::tree) {
+    throw failure(reason::corrupt, "object " + id.hex() + ": it is a " +
+                                       std::string(type_name(reader.header().type)) + ", no tree");
+  }
+  return reader;
+}
+
+std::string shown_path(std::string_view path) { return "path \"" + printable(path) + "\""; }
+
+std::strong_ordering tree_order(std::string_view a,
+                                bool a_is_tree,
+                                std::string_view b,
+                                bool b_is_tree) noexcept {
   const std::size_t n = std::min(a.size(), b.size());
   const int order = a.substr(0, n).compare(b.substr(0, n));
-  if (order != 0) return order < 0;
-  const auto after = [n](std::string_view name, bool tree) -> unsigned char {
+  if (order != 0) return order <=> 0;
+  const auto after = [n](std::string_view name, bool is_tree) -> unsigned char {
     if (name.size() > n) return static_cast<unsigned char>(name[n]);
-    return tree ? '/' : '\0';
+    return is_tree ? '/' : '\0';
   };
-  const unsigned char x = after(a, a_tree);
-  const unsigned char y = after(b, b_tree);
-  return x != y ? x < y : a.size() < b.size();
+  const unsigned char x = after(a, a_is_tree);
+  const unsigned char y = after(b, b_is_tree);
+  return x != y ? x <=> y : a.size() <=> b.size();
+}
+
+}  // namespace detail
+
+namespace {
+
+bool equals_in_any_case(std::string_view a, std::string_view lower) noexcept {
+  return std::equal(a.begin(), a.end(), lower.begin(), lower.end(), [](char x, char y) {
+    return x == y || (x >= 'A' && x <= 'Z' && x - 'A' + 'a' == y);
+  });
+}
+
+// NTFS: spaces and dots at the end do not count, a colon begins a stream, a backslash is a slash,
+// and "git~1" is another name of ".git".
+bool is_git_on_ntfs(std::string_view name) noexcept {
+  for (;;) {
+    const std::size_t end = std::min(name.find_first_of("\\:"), name.size());
+    std::string_view part = name.substr(0, end);
+    while (part.ends_with(' ') || part.ends_with('.')) part.remove_suffix(1);
+    if (equals_in_any_case(part, ".git") || equals_in_any_case(part, "git~1")) return true;
+    if (end == name.size() || name[end] == ':') return false;
+    name.remove_prefix(end + 1);
+  }
+}
+
+// HFS+: some code points, all of three bytes in UTF-8, are not there when names are compared.
+bool is_git_on_hfs(std::string_view name) noexcept {
+  std::string kept;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    const auto byte = [&](std::size_t k) { return static_cast<unsigned char>(name[i + k]); };
+    if (i + 2 < name.size() && byte(0) >= 0xe0) {
+      const unsigned point = (byte(0) & 0x0fU) << 12 | (byte(1) & 0x3fU) << 6 | (byte(2) & 0x3fU);
+      if ((point >= 0x200c && point <= 0x200f) || (point >= 0x202a && point <= 0x202e) ||
+          (point >= 0x206a && point <= 0x206f) || point == 0xfeff) {
+        i += 2;
+        continue;
+      }
+    }
+    if (kept.size() == 4) return false;
+    kept += name[i];
+  }
+  return equals_in_any_case(kept, ".git");
 }
 
 }  // namespace
 
 bool is_safe_name(std::string_view name) noexcept {
   if (name.empty() || name == "." || name == "..") return false;
-  if (name.find('/') != std::string_view::npos || name.find('\0') != std::string_view::npos) {
-    return false;
+  bool plain = true;  // no byte of any name of ".git" but its letters
+  for (const char c : name) {
+    if (c == '/' || c == '\0') return false;
+    plain = plain && c != '.' && c != '~' && c != '\\';
   }
-  constexpr std::string_view git = ".git";
-  return name.size() != git.size() ||
-         !std::equal(name.begin(), name.end(), git.begin(), [](char a, char b) {
-           return a == b || (a >= 'A' && a <= 'Z' && a - 'A' + 'a' == b);
-         });
+  return plain || (!is_git_on_ntfs(name) && !is_git_on_hfs(name));
 }
 
 std::optional<tree_entry> tree_reader::next() {
@@ -78,7 +145,8 @@ std::optional<tree_entry> tree_reader::next() {
     bad(began, "the name \"" + printable(e.name, 80) + "\" is not allowed");
   }
   const bool is_tree = e.mode == file_mode::tree;
-  if (!last_name_.empty() && !is_before(last_name_, last_is_tree_, e.name, is_tree)) {
+  if (!last_name_.empty() && detail::tree_order(last_name_, last_is_tree_, e.name, is_tree) !=
+                                 std::strong_ordering::less) {
     bad(began, "\"" + printable(e.name, 80) + "\" is out of order");
   }
   last_name_ = e.name;

@@ -3,41 +3,23 @@
 // entries of each tree on the way in units of scan_entries; a walk keeps a stack of open trees.
 
 #include "costs.hpp"
+#include "tree_source.hpp"
 
 #include <fermata/git_mem/pkt_line.hpp>
-#include <fermata/git_mem/tree.hpp>
 
 #include <utility>
 
 namespace fermata::git_mem {
 
 using detail::cost_ns;
+using detail::open_tree;
+using detail::root_tree;
+using detail::shown_path;
 
 namespace {
 
 constexpr std::size_t scan_entries = 256;
 constexpr cost_ns entry_cost{60};
-
-// `root` may be a commit: its tree. Commits are small.
-object_id root_tree(const snapshot_ptr& from, const object_id& root) {
-  const std::optional<object_header> h = from->find_object(root);
-  if (!h) throw failure(reason::not_found, "object " + root.hex() + ": not in the store");
-  if (h->type == object_type::commit) return read_commit(from, root).tree;
-  if (h->type == object_type::tree) return root;
-  throw failure(reason::corrupt, "object " + root.hex() + ": it is a " +
-                                     std::string(type_name(h->type)) + ", no commit and no tree");
-}
-
-object_reader open_tree(const snapshot_ptr& from, const object_id& id) {
-  object_reader reader(from, id);
-  if (reader.header().type != object_type::tree) {
-    throw failure(reason::corrupt, "object " + id.hex() + ": it is a " +
-                                       std::string(type_name(reader.header().type)) + ", no tree");
-  }
-  return reader;
-}
-
-std::string shown_path(std::string_view path) { return "path \"" + printable(path) + "\""; }
 
 }  // namespace
 

@@ -2,24 +2,29 @@
 // fermata-probe: how long a server lets its clients wait, request by request.
 
 #include "probe_run.hpp"
+#include "probe_text.hpp"
 
 #include <fermata/loop/error.hpp>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <fstream>
+#include <map>
 #include <string>
 
 namespace {
 
-using fermata::http::latency_log;
+using fermata::http::probe_bounds;
 using fermata::http::probe_options;
 using fermata::http::probe_report;
 using fermata::http::probe_target;
+using std::chrono::microseconds;
 
 constexpr const char* usage = R"(usage: fermata-probe <url> [options]
 
@@ -29,12 +34,17 @@ Asks a URL at fixed times, and reports how long each answer took from when it wa
   --seconds <n>        how long; 0: until told to stop         [10]
   --connections <n>    most at a time                          [64]
   --json               one line of JSON instead of text
+  --svg <file>         also draws latency over time and by percentile
+  --max-p99 <time>     a bound, with its unit: 500us, 3ms, 1s
+  --max-outage <time>  the longest time without a 200
+  --max-errors <n>     errors, answers other than 200 and what was not answered
   --help, --version
 
 It stops early on SIGTERM, SIGINT, or when its standard input, if a pipe, ends.
 late_send is how late the probe itself was; figures near it say nothing of the server.
 
-exit status: 0 measured, 1 cannot probe, 2 wrong usage
+exit status: 0 measured and within the bounds, 1 a bound was not kept or it cannot probe,
+             2 wrong usage
 )";
 
 struct arguments {
@@ -43,39 +53,11 @@ struct arguments {
   double seconds = 10;
   std::size_t connections = 64;
   bool json = false;
+  std::string svg;
+  double max_p99_us = -1;
+  double max_outage_us = -1;
+  std::int64_t max_errors = -1;
 };
-
-long long us(std::chrono::nanoseconds d) {
-  return std::chrono::duration_cast<std::chrono::microseconds>(d).count();
-}
-
-void print_json(probe_report& r) {
-  latency_log& l = r.latency;
-  latency_log& own = r.late_send;
-  fmt::print(
-      R"({{"requests":{},"answers":{},"non_200":{},"errors":{},"unanswered":{},)"
-      R"("p50_us":{},"p90_us":{},"p99_us":{},"p999_us":{},"max_us":{},"longest_outage_us":{},)"
-      R"("late_send":{{"p50_us":{},"p99_us":{},"max_us":{}}},"connections":{},"seconds":{:.3f}}})"
-      "\n",
-      r.requests, r.answers, r.non_200, r.errors, r.unanswered, us(l.percentile(50)),
-      us(l.percentile(90)), us(l.percentile(99)), us(l.percentile(99.9)), us(l.longest()),
-      us(r.longest_outage), us(own.percentile(50)), us(own.percentile(99)), us(own.longest()),
-      r.connections, std::chrono::duration<double>(r.duration).count());
-}
-
-void print_text(probe_report& r) {
-  latency_log& l = r.latency;
-  latency_log& own = r.late_send;
-  fmt::print("requests {} in {:.1f} s, answers {}, non-200 {}, errors {}, unanswered {}\n",
-             r.requests, std::chrono::duration<double>(r.duration).count(), r.answers, r.non_200,
-             r.errors, r.unanswered);
-  fmt::print("latency    p50 {} us, p90 {} us, p99 {} us, p99.9 {} us, max {} us\n",
-             us(l.percentile(50)), us(l.percentile(90)), us(l.percentile(99)),
-             us(l.percentile(99.9)), us(l.longest()));
-  fmt::print("longest outage {} us, connections {}\n", us(r.longest_outage), r.connections);
-  fmt::print("late_send  p50 {} us, p99 {} us, max {} us\n", us(own.percentile(50)),
-             us(own.percentile(99)), us(own.longest()));
-}
 
 // Returns -1 to go on, else the exit status.
 int read_arguments(int argc, char** argv, arguments& a) {
@@ -83,6 +65,8 @@ int read_arguments(int argc, char** argv, arguments& a) {
   app.set_help_flag();
   bool help = false;
   bool version = false;
+  const std::map<std::string, double> units = {{"us", 1}, {"ms", 1e3}, {"s", 1e6}};
+  const CLI::AsNumberWithUnit is_time(units, CLI::AsNumberWithUnit::UNIT_REQUIRED, "TIME");
   app.add_flag("--help,-h", help);
   app.add_flag("--version", version);
   app.add_flag("--json", a.json);
@@ -90,6 +74,12 @@ int read_arguments(int argc, char** argv, arguments& a) {
   app.add_option("--interval-us", a.interval_us)->check(CLI::Range(10, 60'000'000));
   app.add_option("--seconds", a.seconds)->check(CLI::Range(0.0, 1e6));
   app.add_option("--connections", a.connections)->check(CLI::Range(1, 10'000));
+  app.add_option("--svg", a.svg);
+  app.add_option("--max-p99", a.max_p99_us)->transform(is_time)->check(CLI::NonNegativeNumber);
+  app.add_option("--max-outage", a.max_outage_us)
+      ->transform(is_time)
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--max-errors", a.max_errors)->check(CLI::NonNegativeNumber);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -103,6 +93,20 @@ int read_arguments(int argc, char** argv, arguments& a) {
   return 2;
 }
 
+probe_bounds bounds_of(const arguments& a) {
+  probe_bounds b;
+  if (a.max_p99_us >= 0) b.p99 = microseconds(static_cast<std::int64_t>(a.max_p99_us));
+  if (a.max_outage_us >= 0) b.outage = microseconds(static_cast<std::int64_t>(a.max_outage_us));
+  if (a.max_errors >= 0) b.errors = static_cast<std::uint64_t>(a.max_errors);
+  return b;
+}
+
+void draw(const std::string& path, probe_report& r, const std::string& url) {
+  std::ofstream out(path);
+  out << fermata::http::as_svg(r, url);
+  if (!out.flush()) throw fermata::errno_error("cannot write " + path);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -110,12 +114,17 @@ int main(int argc, char** argv) {
   if (const int status = read_arguments(argc, argv, a); status >= 0) return status;
   try {
     probe_options options;
-    options.interval = std::chrono::microseconds(a.interval_us);
+    options.interval = microseconds(a.interval_us);
     options.duration = std::chrono::milliseconds(static_cast<std::int64_t>(a.seconds * 1000));
     options.most_connections = a.connections;
     probe_report report = run_probe(probe_target::parse(a.url), options);
-    a.json ? print_json(report) : print_text(report);
-    return 0;
+    const std::string told = a.json ? as_json(report) : as_text(report);
+    std::fputs(told.c_str(), stdout);
+    std::fflush(stdout);
+    if (!a.svg.empty()) draw(a.svg, report, a.url);
+    const auto broken = breaches(report, bounds_of(a));
+    for (const std::string& line : broken) fmt::print(stderr, "fermata-probe: {}\n", line);
+    return broken.empty() ? 0 : 1;
   } catch (const std::exception& e) {
     fmt::print(stderr, "fermata-probe: {}\n", e.what());
     return 1;

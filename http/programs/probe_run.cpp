@@ -297,6 +297,7 @@ void prober::on_connection(std::size_t index) {
   const ssize_t n = ::recv(c.socket.get(), bytes.data(), bytes.size(), 0);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (c.now == connection::state::idle) return close(index);  // the end, or what nobody asked for
+  if (n == 0 && c.reader.ends_with_connection()) return on_answer(index);
   if (n <= 0) return fail(index);
   switch (c.reader.take({bytes.data(), static_cast<std::size_t>(n)})) {
     case answer_reader::progress::more:
@@ -312,6 +313,7 @@ void prober::on_answer(std::size_t index) {
   connection& c = connections_[index];
   const instant now = clock::now();
   report_.latency.add(now - c.due);
+  report_.timeline.add(c.due - start_, now - c.due, c.reader.status() != 200);
   ++report_.answers;
   if (c.reader.status() == 200)
     note_gap(now);
@@ -332,7 +334,9 @@ void prober::fail(std::size_t index) {
     waiting_.push_front(c.due);
   else {
     ++report_.errors;
-    report_.latency.add(clock::now() - c.due);
+    const instant now = clock::now();
+    report_.latency.add(now - c.due);
+    report_.timeline.add(c.due - start_, now - c.due, true);
   }
   close(index);
   if (again) send_waiting();
@@ -368,13 +372,40 @@ void prober::finish(instant now) {
   note_gap(under_way() == 0 ? std::max(last_good_, stopped_at_) : now);
   report_.duration = stopped_at_ - start_;
   report_.unanswered = under_way();
-  for (const instant due : waiting_) report_.latency.add(now - due);
+  const auto give_up = [&](instant due) {
+    report_.latency.add(now - due);
+    report_.timeline.add(due - start_, now - due, true);
+  };
+  for (const instant due : waiting_) give_up(due);
   for (const connection& c : connections_)
-    if (c.now == connection::state::busy || c.now == connection::state::connecting)
-      report_.latency.add(now - c.due);
+    if (c.now == connection::state::busy || c.now == connection::state::connecting) give_up(c.due);
 }
 
 }  // namespace
+
+void probe_timeline::add(std::chrono::nanoseconds since_start,
+                         std::chrono::nanoseconds latency,
+                         bool failed) {
+  while (since_start / slot_time_ >= static_cast<std::int64_t>(most)) {
+    slot_time_ *= 2;
+    for (std::size_t i = 0; 2 * i < slots_.size(); ++i) {
+      probe_slot sum = slots_[2 * i];
+      if (2 * i + 1 < slots_.size()) {
+        const probe_slot& other = slots_[2 * i + 1];
+        sum.longest = std::max(sum.longest, other.longest);
+        sum.answers += other.answers;
+        sum.failures += other.failures;
+      }
+      slots_[i] = sum;
+    }
+    slots_.resize((slots_.size() + 1) / 2);
+  }
+  const auto index = static_cast<std::size_t>(since_start / slot_time_);
+  if (slots_.size() <= index) slots_.resize(index + 1);
+  probe_slot& s = slots_[index];
+  s.longest = std::max(s.longest, latency);
+  ++(failed ? s.failures : s.answers);
+}
 
 probe_target probe_target::parse(const std::string& url) {
   const std::string text = "cannot probe " + url + ": ";

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace fermata::http {
 
@@ -27,8 +28,29 @@ struct probe_options {
   std::size_t most_connections = 64;
 };
 
+/// What came within one part of the time.
+struct probe_slot {
+  std::chrono::nanoseconds longest{0};  // latency of an answer that came
+  std::uint64_t answers = 0;
+  std::uint64_t failures = 0;  // errors and what is not 200
+};
+
+/// Parts of equal length, at most `most`: two become one where there would be more.
+class probe_timeline {
+public:
+  static constexpr std::size_t most = 400;
+  void add(std::chrono::nanoseconds since_start, std::chrono::nanoseconds latency, bool failed);
+  [[nodiscard]] const std::vector<probe_slot>& slots() const { return slots_; }
+  [[nodiscard]] std::chrono::nanoseconds slot_time() const { return slot_time_; }
+
+private:
+  std::chrono::nanoseconds slot_time_ = std::chrono::milliseconds(10);
+  std::vector<probe_slot> slots_;
+};
+
 struct probe_report {
-  latency_log latency;    // from the intended send time to the last byte of the answer
+  latency_log latency;  // from the intended send time to the last byte of the answer
+  probe_timeline timeline;
   latency_log late_send;  // how late the probe itself was, of requests that found a free connection
   std::uint64_t requests = 0;
   std::uint64_t answers = 0;

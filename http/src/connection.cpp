@@ -7,8 +7,11 @@
 
 #include "connection.hpp"
 
+#include "request_access.hpp"
+
 #include <fermata/http/status.hpp>
 #include <fermata/promise/pause.hpp>
+#include <fermata/promise/send_file.hpp>
 
 #include <fmt/format.h>
 
@@ -29,15 +32,33 @@ constexpr std::size_t small_body_bytes = 16 * 1024;   // copied behind its head
 constexpr std::size_t most_lingering_bytes = 1 << 20;
 constexpr auto request_cost = 15us;
 
+// One more while it lives.
+class counted {
+public:
+  explicit counted(std::uint64_t& of) : of_(&of) { ++of; }
+  counted(const counted&) = delete;
+  counted& operator=(const counted&) = delete;
+  ~counted() { end(); }
+  void end() {
+    if (of_ != nullptr) --*std::exchange(of_, nullptr);
+  }
+
+private:
+  std::uint64_t* of_;
+};
+
 bool may_answer(int status) noexcept { return status >= 200 && status <= 599; }
 
 }  // namespace
 
-connection::connection(server_core& core, byte_stream& stream)
+connection::connection(server_core& core, byte_stream& stream, bool refused)
     : core_(core),
       stream_(stream),
-      parser_(core.options.limits),
-      deadline_(core.loop, *this, core.shortest_time()) {}
+      parser_(core.options.limits,
+              core.options.rule_of_body ? [&core](const request& r) { return core.body_limit(r); }
+                                        : request_parser::body_limit()),
+      deadline_(core.loop, *this, core.shortest_time()),
+      refused_(refused) {}
 
 void connection::enter(phase p) {
   if (p == phase_) return;  // bytes that arrive do not move a deadline
@@ -45,11 +66,11 @@ void connection::enter(phase p) {
   const server_options& o = core_.options;
   switch (p) {
     case phase::idle:
-      return deadline_.set(o.idle_time);
+      return deadline_.set(refused_ ? o.linger_time : o.idle_time);
     case phase::head:
-      return deadline_.set(o.header_time);
+      return deadline_.set(refused_ ? o.linger_time : o.header_time);
     case phase::body:
-      return deadline_.set(o.body_time);
+      return deadline_.set(is_streamed_ ? body_patience_ : o.body_time);
     case phase::writing:
       return deadline_.set(o.write_time);
     case phase::lingering:
@@ -79,7 +100,7 @@ void connection::stop() {
 
 promise<> connection::run() {
   try {
-    deadline_.set(core_.options.idle_time);
+    deadline_.set(refused_ ? core_.options.linger_time : core_.options.idle_time);
     co_await converse();
   } catch (const cancelled&) {
     if (!late_ && !stopped_) throw;
@@ -102,7 +123,7 @@ promise<> connection::run() {
 // After a deadline: a client that is slow with its request is told so.
 void connection::give_up_late() {
   cut_ = late_ && (phase_ == phase::writing || phase_ == phase::lingering);
-  const bool tells = late_ && (phase_ == phase::head || phase_ == phase::body);
+  const bool tells = late_ && !discards_ && (phase_ == phase::head || phase_ == phase::body);
   late_ = false;
   if (!tells) return;
   append_answer(408, "the request took too long\n");
@@ -118,7 +139,13 @@ promise<> connection::converse() {
         break;
       }
       case parse_event::head:
-        goes_on = begin_body();
+        begin_body();
+        if (!is_streamed_) break;
+        {
+          const bool kept = co_await answer_streamed();
+          goes_on = kept;
+        }
+        co_await maybe_pause(request_cost);
         break;
       case parse_event::body:
         parser_.collect_body();
@@ -137,12 +164,19 @@ promise<> connection::converse() {
   }
 }
 
-bool connection::begin_body() {
+void connection::begin_body() {
   has_head_ = true;
   const request& r = parser_.current();
-  if (r.expects_continue() && r.has_body() && parser_.buffered_bytes() == 0)
-    out_ += "HTTP/1.1 100 Continue\r\n\r\n";
-  return true;
+  const bool waits = r.expects_continue() && r.has_body() && parser_.buffered_bytes() == 0;
+  is_streamed_ =
+      core_.options.rule_of_body && r.has_body() && core_.options.rule_of_body(r).streamed;
+  if (waits && !is_streamed_) out_ += continue_text;
+  if (!is_streamed_) return;
+  says_continue_ = waits;
+  body_over_ = body_failed_ = false;
+  body_patience_ = core_.options.body_time;
+  body_since_ = 0;
+  request_access::set_incoming(parser_.current(), this);
 }
 
 promise<bool> connection::receive() {
@@ -150,7 +184,7 @@ promise<bool> connection::receive() {
   const bool idle = parser_.is_idle();
   if (idle && core_.stopping) co_return false;
   enter(idle ? phase::idle : has_head_ ? phase::body : phase::head);
-  const std::size_t size = co_await read(parser_.prepare());
+  const std::size_t size = co_await read_into(parser_.prepare());
   parser_.commit(size);
   co_return size > 0;
 }
@@ -186,10 +220,34 @@ promise<T> connection::flush_beside(promise<T> p) {
   co_return co_await std::move(p);
 }
 
+// A request that no handler is asked about; the connection goes on, unless it is over the limit.
+void connection::append_refusal(const server_core::verdict& v) {
+  const request& asked = parser_.current();
+  header_block headers;
+  headers.add("Retry-After", std::to_string(v.retry_after.count()));
+  headers.add("Content-Type", "text/plain; charset=utf-8");
+  head_facts facts;
+  facts.version = asked.version();
+  facts.keep_alive = asked.keep_alive() && !refused_ && !is_streamed_ && !core_.stopping;
+  facts.length = v.why.size();
+  facts.date = core_.date();
+  append_head(out_, v.status, headers, facts);
+  if (!asked.is_head()) out_ += v.why;
+  count(v.status);
+  lingers_ = !facts.keep_alive;
+}
+
 promise<bool> connection::answer() {
   has_head_ = false;
+  if (const auto v = core_.judge(parser_.current(), stream_.peer(), refused_); v.status != 0) {
+    append_refusal(v);
+    if (out_.size() >= most_output_bytes) co_await flush();
+    co_return !lingers_;
+  }
   enter(phase::handling);
   ++core_.counters.requests;
+  const time_point began = core_.options.on_answered ? core_.loop.now() : time_point();
+  counted under_way(core_.counters.active_requests);
   promise<response> asked = ask_handler();
   if (asked.is_pending() && !out_.empty()) asked = flush_beside(std::move(asked));
   response r;
@@ -202,10 +260,34 @@ promise<bool> connection::answer() {
     throw;
   } catch (...) {
     if (gone_) throw;
+    if (body_failed_) {
+      refuse(parser_.failure());
+      co_return false;
+    }
     log_failure("handler", message_of(std::current_exception()));
     r = text_response(500, "internal server error\n");
   }
-  co_return co_await send(std::move(r));
+  under_way.end();
+  if (is_streamed_) co_await leave_body();
+  body_bytes_ = 0;
+  if (!core_.options.on_answered) co_return co_await send(std::move(r));
+  co_return co_await send_and_tell(std::move(r), began);
+}
+
+promise<bool> connection::send_and_tell(response r, time_point began) {
+  const int status = r.status;
+  std::exception_ptr failed;
+  bool kept = false;
+  try {
+    kept = co_await send(std::move(r));
+  } catch (...) {
+    failed = std::current_exception();
+  }
+  const answered_request told{parser_.current(), stream_.peer(), status, body_bytes_,
+                              core_.loop.now() - began};
+  core_.options.on_answered(told);
+  if (failed) std::rethrow_exception(failed);
+  co_return kept;
 }
 
 promise<bool> connection::send(response r) {
@@ -214,10 +296,15 @@ promise<bool> connection::send(response r) {
   head_facts facts;
   facts.version = asked.version();
   facts.date = core_.date();
-  facts.length = r.stream ? r.stream_bytes : std::optional<std::uint64_t>(r.body.size());
+  facts.length = r.stream ? r.stream_bytes : r.file ? r.file->size : r.body.size();
   facts.chunked = !facts.length && asked.version() == http_version::v1_1;
   const bool framed = bodiless || facts.length || facts.chunked;
-  facts.keep_alive = asked.keep_alive() && framed && !r.close && !core_.stopping;
+  facts.keep_alive = asked.keep_alive() && framed && !r.close && !core_.stopping && !refused_;
+  if (says_continue_ && r.stream) {  // it may read the body
+    out_ += continue_text;
+    says_continue_ = false;
+  }
+  if (says_continue_ || (is_streamed_ && body_failed_)) facts.keep_alive = false;
   const bool kept = facts.keep_alive;
   append_head(out_, r.status, r.headers, facts);
   count(r.status);
@@ -226,14 +313,19 @@ promise<bool> connection::send(response r) {
       const bool chunked = facts.chunked;
       const bool whole = co_await send_stream(std::move(r), chunked);
       if (!whole) co_return false;
+    } else if (r.file) {
+      co_await send_file_part(std::move(*r.file));
     } else if (r.body.size() <= small_body_bytes) {
       out_ += r.body.view();
+      body_bytes_ += r.body.size();
     } else {
+      const std::size_t size = r.body.size();
       co_await send_bytes(std::move(r.body));
+      body_bytes_ += size;
     }
   }
   if (out_.size() >= most_output_bytes) co_await flush();
-  lingers_ = !kept && parser_.buffered_bytes() > 0;
+  lingers_ = !kept && (parser_.buffered_bytes() > 0 || (is_streamed_ && !body_over_));
   co_return kept;
 }
 
@@ -241,6 +333,37 @@ promise<> connection::send_bytes(shared_bytes bytes) {
   const std::array<byte_view, 2> pieces = {bytes_of(out_), bytes_of(bytes.view())};
   co_await write(pieces);
   clear_output();
+}
+
+// A small part goes behind its head, in one write. What fails ends the connection: the head is out.
+promise<> connection::send_file_part(file_part part) {
+  if (part.size <= small_body_bytes) {
+    const std::size_t before = out_.size();
+    out_.resize(before + part.size);
+    const std::span<char> room = std::span<char>(out_).subspan(before);
+    if (read_cached(part.descriptor, part.first, std::as_writable_bytes(room)) == part.size) {
+      body_bytes_ += part.size;
+      co_return;
+    }
+    out_.resize(before);  // a disk is to be waited for
+  }
+  co_await flush();
+  const std::uint64_t before = stream_.counts().written_bytes;
+  const auto start = [this, &part] {
+    return fermata::send_file(stream_, part.descriptor, part.first, part.size);
+  };
+  try {
+    promise<> sending = write_by(start);
+    co_await sending;
+  } catch (const file_failure& e) {
+    body_bytes_ += stream_.counts().written_bytes - before;
+    log_failure("body", e.what());
+    throw;
+  } catch (...) {
+    body_bytes_ += stream_.counts().written_bytes - before;
+    throw;
+  }
+  body_bytes_ += part.size;
 }
 
 // The next piece; none: the source failed, or gives another length than it announced.
@@ -254,6 +377,7 @@ promise<std::optional<shared_bytes>> connection::next_piece(response& r, std::ui
   } catch (const cancelled&) {
     throw;
   } catch (...) {
+    if (gone_) throw;
     log_failure("body", message_of(std::current_exception()));
   }
   co_return std::nullopt;
@@ -270,11 +394,13 @@ promise<bool> connection::send_stream(response r, bool chunked) {
     if (!piece) co_return false;
     if (piece->empty()) break;
     if (chunked) fmt::format_to(std::back_inserter(out_), "{:x}\r\n", piece->size());
+    const std::size_t size = piece->size();
     if (piece->size() <= small_body_bytes) {
       out_ += piece->view();
     } else {
       co_await send_bytes(std::move(*piece));
     }
+    body_bytes_ += size;
     if (chunked) out_ += "\r\n";
     if (out_.size() >= most_output_bytes) co_await flush();
     co_await maybe_pause(request_cost);
@@ -290,7 +416,7 @@ void connection::log_failure(std::string_view what, std::string_view why) {
   ++core_.counters.handler_failures;
 }
 
-promise<std::size_t> connection::read(std::span<char> room) {
+promise<std::size_t> connection::read_into(std::span<char> room) {
   reading_ = stream_.read(std::as_writable_bytes(room));
   const std::size_t size = co_await reading_;
   if (late_) throw cancelled();  // what came was there in the very turn of the deadline
@@ -300,11 +426,17 @@ promise<std::size_t> connection::read(std::span<char> room) {
 }
 
 promise<> connection::write(std::span<const byte_view> pieces) {
+  return write_by([this, pieces] { return stream_.write_pieces(pieces); });
+}
+
+// Writes by `start`, under the limit of time.
+template <typename Start>
+promise<> connection::write_by(Start start) {
   written_before_ = stream_.counts().written_bytes;
   const std::uint64_t before = written_before_;
   enter(phase::writing);
   try {
-    writing_ = stream_.write_pieces(pieces);
+    writing_ = start();
     co_await writing_;
     if (late_) throw cancelled();
   } catch (const error&) {
@@ -333,8 +465,11 @@ void connection::refuse(const parse_failure& f) {
 }
 
 // An answer to what is no request, or none that a handler is asked for; the last one.
-void connection::append_answer(int status, std::string_view text) {
+void connection::append_answer(int status,
+                               std::string_view text,
+                               std::chrono::seconds retry_after) {
   header_block headers;
+  if (retry_after.count() > 0) headers.add("Retry-After", std::to_string(retry_after.count()));
   headers.add("Content-Type", "text/plain; charset=utf-8");
   head_facts facts;
   facts.keep_alive = false;
@@ -350,7 +485,7 @@ void connection::count(int status) {
 }
 
 promise<> connection::turn_away() {
-  append_answer(503, "too many connections\n");
+  append_answer(503, "too many connections\n", core_.options.retry_after);
   lingers_ = true;
   try {
     co_await end();
@@ -373,7 +508,7 @@ promise<> connection::end() {
 promise<> connection::linger() {
   std::string scratch(4096, '\0');
   for (std::size_t total = 0; total < most_lingering_bytes;) {
-    const std::size_t size = co_await read(scratch);
+    const std::size_t size = co_await read_into(scratch);
     if (size == 0) break;
     total += size;
   }

@@ -5,6 +5,7 @@
 #include "deadline.hpp"
 #include "server_core.hpp"
 
+#include <fermata/http/incoming_body.hpp>
 #include <fermata/http/request_parser.hpp>
 #include <fermata/http/response.hpp>
 #include <fermata/promise/promise.hpp>
@@ -18,10 +19,13 @@
 
 namespace fermata::http::detail {
 
-class connection final : private deadline::owner {
+inline constexpr std::string_view continue_text = "HTTP/1.1 100 Continue\r\n\r\n";
+
+class connection final : private deadline::owner, private incoming_body {
 public:
+  /// `refused`: over the limit; only what is exempt is answered, once.
   /// Lifetime: both outlive the connection, which outlives the promise of `run`.
-  connection(server_core& core, byte_stream& stream);
+  connection(server_core& core, byte_stream& stream, bool refused);
 
   /// Settles when the connection has ended. Rejects: `cancelled` alone.
   promise<> run();
@@ -38,13 +42,23 @@ private:
   template <typename T>
   promise<T> flush_beside(promise<T> p);
   promise<bool> answer();
+  promise<bool> answer_streamed();
+  promise<shared_bytes> read() override;
+  promise<shared_bytes> read_piece();
+  promise<> receive_piece();
+  promise<> leave_body();
+  promise<bool> discard_body();
   promise<response> ask_handler();
   promise<bool> send(response r);
+  promise<bool> send_and_tell(response r, time_point began);
   promise<> send_bytes(shared_bytes bytes);
+  promise<> send_file_part(file_part part);
   promise<std::optional<shared_bytes>> next_piece(response& r, std::uint64_t& left);
   promise<bool> send_stream(response r, bool chunked);
-  promise<std::size_t> read(std::span<char> room);
+  promise<std::size_t> read_into(std::span<char> room);
   promise<> write(std::span<const byte_view> pieces);
+  template <typename Start>
+  promise<> write_by(Start start);
   promise<> flush();
   void clear_output();
   promise<> end();
@@ -52,9 +66,10 @@ private:
 
   void enter(phase p);
   void refuse(const parse_failure& f);
-  void append_answer(int status, std::string_view text);
+  void append_answer(int status, std::string_view text, std::chrono::seconds retry_after = {});
   void give_up_late();
-  bool begin_body();
+  void begin_body();
+  void append_refusal(const server_core::verdict& v);
   void log_failure(std::string_view what, std::string_view why);
   void count(int status);
   void expired() noexcept override;
@@ -66,14 +81,24 @@ private:
   std::string out_;
   promise<std::size_t> reading_;  // held to be cancelled
   promise<> writing_;
+  promise<shared_bytes> reading_body_;
+  std::chrono::nanoseconds body_patience_{0};  // left of body_time, for a body that is streamed
+  std::uint64_t body_since_ = 0;               // bytes of it since that was renewed
   std::uint64_t written_before_ = 0;
+  std::uint64_t body_bytes_ = 0;  // of the response under way
   phase phase_ = phase::idle;
   bool has_head_ = false;  // the parser is within a request whose head is complete
   bool late_ = false;      // the deadline of phase_ has passed
   bool stopped_ = false;   // `stop` found us idle
   bool gone_ = false;      // a write failed
-  bool cut_ = false;       // nothing more can be said to the client
-  bool lingers_ = false;   // the client may be sending what nobody reads
+  bool refused_ = false;
+  bool is_streamed_ = false;    // the request under way is read by its handler
+  bool body_over_ = false;      // all of that has come
+  bool body_failed_ = false;    // the parser has refused it
+  bool discards_ = false;       // it has been answered, and nobody reads the rest
+  bool says_continue_ = false;  // before the first wait for it
+  bool cut_ = false;            // nothing more can be said to the client
+  bool lingers_ = false;        // the client may be sending what nobody reads
 };
 
 }  // namespace fermata::http::detail

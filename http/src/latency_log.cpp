@@ -16,10 +16,20 @@ void latency_log::add(std::chrono::nanoseconds value) {
   sorted_ = false;
 }
 
-std::chrono::microseconds latency_log::percentile(double percent) {
-  if (values_.empty()) return std::chrono::microseconds(0);
+void latency_log::sort() {
   if (!sorted_) std::sort(values_.begin(), values_.end());
   sorted_ = true;
+}
+
+std::size_t latency_log::count_within(std::chrono::microseconds most) {
+  sort();
+  const auto end = std::upper_bound(values_.begin(), values_.end(), most.count());
+  return static_cast<std::size_t>(end - values_.begin());
+}
+
+std::chrono::microseconds latency_log::percentile(double percent) {
+  if (values_.empty()) return std::chrono::microseconds(0);
+  sort();
   const double rank = std::ceil(percent / 100 * static_cast<double>(values_.size()));
   const double last = static_cast<double>(values_.size() - 1);
   const auto index = static_cast<std::size_t>(std::clamp(rank - 1, 0.0, last));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What Beast 1.74 lets through and a strict server must not: refused in the callbacks below.
 //
-// Beast checks tokens, line ends and control characters; Content-Length against Transfer-Encoding;
-// the body limit. Ours are: the transfer coding, Host, odd lengths, folded lines, expectations,
+// Beast checks tokens, line ends and control characters; Content-Length against Transfer-Encoding.
+// Ours are: the transfer coding, Host, odd lengths, folded lines, expectations,
 // control characters in chunk extensions, the number of fields.
 
 #include "message_grammar.hpp"
@@ -28,7 +28,6 @@ using beast_view = boost::beast::string_view;
 std::string_view view(beast_view s) noexcept { return {s.data(), s.size()}; }
 
 parse_failure explain(const error_code& ec) noexcept {
-  if (ec == beast::error::body_limit) return {413, "the body is too large"};
   if (ec == beast::error::bad_content_length) return {400, "the Content-Length is malformed"};
   if (ec == beast::error::bad_transfer_encoding)
     return {400, "a Transfer-Encoding beside another or beside a Content-Length"};
@@ -66,7 +65,7 @@ public:
   public:
     message(request& r, const parser_limits& limits) : request_(r), limits_(limits) {
       header_limit(std::numeric_limits<std::uint32_t>::max());  // the caller has counted
-      body_limit(limits.body_bytes);
+      body_limit(std::numeric_limits<std::uint64_t>::max());    // the caller counts
     }
 
     // Reads `element` and nothing else; less or more than the whole of it is a failure.

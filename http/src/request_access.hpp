@@ -18,6 +18,7 @@ struct request_access {
     r.path_.clear();
     r.headers_.clear();
     r.length_.reset();
+    r.incoming_ = nullptr;
     r.method_ = r.target_ = r.query_ = r.authority_ = piece{};
     r.keep_alive_ = r.expects_continue_ = r.chunked_ = false;
     r.block_.assign(block);
@@ -41,6 +42,7 @@ struct request_access {
   static void add_header(request& r, std::string_view name, std::string_view value) {
     r.headers_.push_back({locate(r, name), locate(r, value)});
   }
+  static void set_incoming(request& r, incoming_body* b) { r.incoming_ = b; }
   static std::string& path(request& r) { return r.path_; }
   static std::string& body(request& r) { return r.body_; }
 };

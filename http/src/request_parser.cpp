@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::size_t first_buffer_bytes = 4096;
 constexpr std::size_t least_header_bytes = 64;
+constexpr parse_failure body_too_large{413, "the body is too large"};
 
 // Whether `line` says that no data follows: zeros, then at most an extension.
 bool is_last_chunk(std::string_view line) noexcept {
@@ -32,8 +33,10 @@ bool is_last_chunk(std::string_view line) noexcept {
 
 }  // namespace
 
-request_parser::request_parser(parser_limits limits)
-    : limits_(limits), grammar_(std::make_unique<detail::message_grammar>()) {
+request_parser::request_parser(parser_limits limits, body_limit of)
+    : limits_(limits),
+      body_limit_(std::move(of)),
+      grammar_(std::make_unique<detail::message_grammar>()) {
   if (limits.header_bytes < least_header_bytes)
     throw contract_error("cannot make a request parser: header_bytes is under 64");
   if (limits.header_bytes > (1U << 30))
@@ -150,6 +153,8 @@ parse_event request_parser::finish_head() {
   take(scanned_);
   if (const parse_failure f = grammar_->read_head(request_, limits_)) return fail(f);
   if (const parse_failure f = detail::read_target(request_)) return fail(f);
+  body_room_ = body_limit_ ? body_limit_(request_) : limits_.body_bytes;
+  if (request_.content_length().value_or(0) > body_room_) return fail(body_too_large);
   state_ = state::head_done;
   return parse_event::head;
 }
@@ -210,6 +215,8 @@ parse_event request_parser::read_chunk_line() {
   overhead_ += last_chunk_ ? element.size() : chunk.extension_bytes;
   if (overhead_ > limits_.header_bytes)
     return fail({431, "the chunk extensions or trailers are too large"});
+  if (chunk.size > body_room_) return fail(body_too_large);
+  body_room_ -= chunk.size;
   take(element.size());
   remaining_ = chunk.size;
   state_ = last_chunk_ ? state::over : state::chunk_data;

@@ -3,6 +3,7 @@
 
 #include <fermata/http/http_date.hpp>
 #include <fermata/http/response.hpp>
+#include <fermata/http/served_file.hpp>
 
 #include <utility>
 
@@ -24,11 +25,16 @@ response text_response(int status, std::string text) {
   return out;
 }
 
-response serve(const request& r,
-               const representation& what,
-               const shared_bytes& whole,
-               std::chrono::sys_seconds now) {
-  if (what.size != whole.size())
+namespace {
+
+// All but the body, which `part` is to give: from `first`, so many bytes.
+template <typename Part>
+response answer(const request& r,
+                const representation& what,
+                std::uint64_t size,
+                std::chrono::sys_seconds now,
+                Part part) {
+  if (what.size != size)
     throw contract_error("cannot serve " + r.path() + ": the representation has another size");
   const decision d = evaluate(r, what, now);
   if (d.status == 412) return text_response(412, "precondition failed\n");
@@ -43,12 +49,34 @@ response serve(const request& r,
   out.headers.add("Accept-Ranges", "bytes");
   if (!what.type.empty()) out.headers.add("Content-Type", what.type);
   if (d.status == 200) {
-    out.body = whole;
+    part(out, std::uint64_t{0}, size);
     return out;
   }
   out.headers.add("Content-Range", content_range(d.range, what.size));
-  out.body = whole.part(d.range.first, d.range.size());
+  part(out, d.range.first, d.range.size());
   return out;
+}
+
+}  // namespace
+
+response serve(const request& r,
+               const representation& what,
+               const shared_bytes& whole,
+               std::chrono::sys_seconds now) {
+  return answer(r, what, whole.size(), now,
+                [&](response& out, std::uint64_t first, std::uint64_t size) {
+                  out.body = whole.part(first, size);
+                });
+}
+
+response serve(const request& r,
+               const representation& what,
+               const served_file& file,
+               std::chrono::sys_seconds now) {
+  return answer(r, what, file.size(), now,
+                [&](response& out, std::uint64_t first, std::uint64_t size) {
+                  out.file = file.part(first, size);
+                });
 }
 
 }  // namespace fermata::http

@@ -38,6 +38,34 @@ server_core::server_core(handler h, server_options o)
     : loop(event_loop::current()), handle(std::move(h)), options(std::move(o)) {
   static_cast<void>(request_parser(options.limits));  // throws now rather than at each connection
   if (!options.wall_clock) options.wall_clock = system_time;
+  if (options.client_rate > 0) limiter.emplace(options.client_rate, options.client_burst);
+}
+
+server_core::verdict server_core::judge(const request& r, const std::string& peer, bool refused) {
+  if (!refused && options.most_requests == 0 && !limiter) return {};
+  if (options.is_exempt && options.is_exempt(r)) return {};
+  if (refused) return {503, "too many connections\n", options.retry_after};
+  if (options.most_requests > 0 && counters.active_requests >= options.most_requests) {
+    ++counters.overloaded;
+    return {503, "too many requests are being answered\n", options.retry_after};
+  }
+  if (!limiter) return {};
+  const std::string client = options.client_of ? options.client_of(r, peer) : client_address(peer);
+  const auto wait = limiter->judge(client, loop.now());
+  if (!wait) return {};
+  ++counters.rate_limited;
+  return {429, "too many requests of one client\n",
+          std::max(options.retry_after, std::chrono::ceil<std::chrono::seconds>(*wait))};
+}
+
+std::uint64_t server_core::body_limit(const request& r) const {
+  return options.rule_of_body ? options.rule_of_body(r).most_bytes : options.limits.body_bytes;
+}
+
+bool server_core::has_room_for(const std::string& client) const {
+  if (counters.active_connections >= options.most_connections) return false;
+  const auto at = connections_of.find(client);
+  return at == connections_of.end() || at->second < options.most_connections_per_client;
 }
 
 std::chrono::nanoseconds server_core::shortest_time() const {
@@ -48,12 +76,12 @@ std::chrono::nanoseconds server_core::shortest_time() const {
 promise<> server_core::converse(std::shared_ptr<server_core> core,
                                 std::unique_ptr<byte_stream> stream,
                                 place at) {
-  connection c(*core, *stream);
-  at->conversation = &c;
   const bool refused = at->refused;
+  connection c(*core, *stream, refused);
+  at->conversation = &c;
   ++(refused ? core->refusing : core->counters.active_connections);
   try {
-    promise<> over = refused ? c.turn_away() : c.run();
+    promise<> over = refused && !core->options.is_exempt ? c.turn_away() : c.run();
     co_await over;
   } catch (const cancelled&) {
     stream->cancel();
@@ -61,6 +89,10 @@ promise<> server_core::converse(std::shared_ptr<server_core> core,
     core->log(log_level::error, "connection failed why=" + message_of(std::current_exception()));
   }
   --(refused ? core->refusing : core->counters.active_connections);
+  if (!at->client.empty()) {
+    const auto client = core->connections_of.find(at->client);
+    if (--client->second == 0) core->connections_of.erase(client);
+  }
   core->connections.erase(at);
   if (core->connections.empty())
     for (resolver<>& waiting : std::exchange(core->waiting_for_end, {})) waiting.resolve();
@@ -69,11 +101,17 @@ promise<> server_core::converse(std::shared_ptr<server_core> core,
 promise<> server_core::begin(std::shared_ptr<server_core> core,
                              std::unique_ptr<byte_stream> stream) {
   ++core->counters.connections;
-  const bool full = core->counters.active_connections >= core->options.most_connections;
+  std::string client;
+  if (core->options.most_connections_per_client > 0) client = client_address(stream->peer());
+  const bool full = !core->has_room_for(client);
   if (full) ++core->counters.refused_connections;
   if (core->stopping || (full && core->refusing >= most_refusing)) return ready();
   const place at = core->connections.emplace(core->connections.end());
   at->refused = full;
+  if (!full && !client.empty()) {
+    ++core->connections_of[client];
+    at->client = std::move(client);
+  }
   // By value: the list may be changed by what runs at once.
   promise<> done = in_class(latency_class::prompt, [core, at, held = std::move(stream)]() mutable {
     return converse(core, std::move(held), at);

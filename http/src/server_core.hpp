@@ -2,6 +2,7 @@
 // What the connections of one server share. It lives until the server and its last connection end.
 #pragma once
 
+#include <fermata/http/client_limiter.hpp>
 #include <fermata/http/server.hpp>
 #include <fermata/loop/event_loop.hpp>
 #include <fermata/promise/stream.hpp>
@@ -10,7 +11,9 @@
 #include <cstddef>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +40,7 @@ struct server_core {
     connection* conversation = nullptr;
     promise<> done;
     bool refused = false;  // over the limit: it is told so
+    std::string client;    // counted in connections_of, where that is limited
   };
   using acceptor = std::function<promise<std::unique_ptr<byte_stream>>()>;
   using place = std::list<running>::iterator;
@@ -46,6 +50,14 @@ struct server_core {
   static promise<> accept_all(std::shared_ptr<server_core> core, acceptor accept);
   /// What `server::shutdown` does.
   static promise<> end(std::shared_ptr<server_core> core, std::chrono::nanoseconds patience);
+  /// What a request is refused with before a handler is asked; 0: nothing.
+  struct verdict {
+    int status = 0;
+    std::string_view why;
+    std::chrono::seconds retry_after{0};
+  };
+  [[nodiscard]] verdict judge(const request& r, const std::string& peer, bool refused);
+  [[nodiscard]] std::uint64_t body_limit(const request& r) const;
   void stop_accepting();
   void cancel_connections();
 
@@ -61,6 +73,8 @@ struct server_core {
   std::list<running> connections;
   std::vector<promise<>> accepting;
   std::vector<resolver<>> waiting_for_end;
+  std::map<std::string, std::size_t> connections_of;  // by client
+  std::optional<client_limiter> limiter;
   std::size_t refusing = 0;  // connections over the limit that are told so just now
   bool stopping = false;
 
@@ -69,6 +83,7 @@ private:
                             std::unique_ptr<byte_stream> stream,
                             place at);
   promise<> all_ended();
+  [[nodiscard]] bool has_room_for(const std::string& client) const;
 };
 
 }  // namespace fermata::http::detail

@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Turns, looks and polls.
+// Turns and the time within a slice.
 //
 // Invariants: (1) user code runs in run_node only; (2) the meter's allowance is spent before the
-// clock is read, so left_ns > 0 means that nothing is due; (3) a gap runs from the end of one look
-// or poll to the begin of the next.
+// clock is read, so left_ns > 0 means that nothing is due.
 
 #include "mailbox.hpp"
-#include "thread_loop.hpp"
+#include "observer.hpp"
+#include "ticks.hpp"
 
 #include <fermata/loop/event_loop.hpp>
 #include <fermata/loop/worker_pool.hpp>
-
-#include <sys/epoll.h>
-#include <sys/resource.h>
-#include <time.h>
 
 #include <algorithm>
 
@@ -22,99 +18,112 @@ namespace fermata {
 namespace detail {
 
 thread_local constinit meter* current_meter = nullptr;
-
-}  // namespace detail
-
 thread_local constinit event_loop* running_loop = nullptr;
 thread_local constinit event_loop* newest_loop = nullptr;
 
-namespace {
+}  // namespace detail
 
-constexpr std::int64_t unlimited_ns = std::numeric_limits<std::int64_t>::max() / 2;
-constexpr int timers_per_poll = 256;  // the rest fires at the next poll
-
-std::int64_t thread_cpu_ns() noexcept {
-  timespec t{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return t.tv_sec * 1'000'000'000LL + t.tv_nsec;
+bool detail::due_slowly(meter& m, std::int64_t cost_ns) {
+  return !m.loop->is_within_slice() && m.loop->due_now(cost_ns);
 }
-
-long voluntary_switches() noexcept {
-  rusage usage{};
-  getrusage(RUSAGE_THREAD, &usage);
-  return usage.ru_nvcsw;
-}
-
-}  // namespace
-
-bool detail::due_slowly(meter& m, std::int64_t cost_ns) { return m.loop->due_now(cost_ns); }
 
 // ---- the running loop of a thread ----
 
-event_loop* event_loop::find_current() noexcept {
-  return running_loop != nullptr ? running_loop : newest_loop;
-}
-
-event_loop& event_loop::current() {
-  event_loop* const loop = find_current();
-  if (loop == nullptr) throw contract_error("no event loop exists on this thread");
-  return *loop;
-}
+void event_loop::report_no_loop() { throw contract_error("no event loop exists on this thread"); }
 
 event_loop::running::running(event_loop& loop)
-    : loop_(loop), outer_(running_loop), outer_meter_(detail::current_meter) {
+    : loop_(loop), outer_(detail::running_loop), outer_meter_(detail::current_meter) {
   if (loop.is_running_) throw contract_error("cannot run an event loop inside itself");
   loop.is_running_ = true;
-  running_loop = &loop;
+  loop.thread_ = this_thread();
+  detail::running_loop = &loop;
   detail::current_meter = &loop.meter_;
-  loop.begin_turn();
-  loop.begin_gap();
+  loop.meter_.site.store({}, std::memory_order_relaxed);
+  loop.mailbox_->stay_awake();
+  loop.letter_node_->collect();
+  const time_point now = loop.now();
+  loop.begin_turn(now);
+  loop.begin_gap(now);
 }
 
 event_loop::running::~running() {
   loop_.end_gap(loop_.now());
+  loop_.pulse_.held_since_ns.store(0, std::memory_order_relaxed);
+  if (!loop_.mailbox_->may_sleep()) loop_.mailbox_->wake();  // who waits for the descriptor
   loop_.is_running_ = false;
   loop_.awaited_ = nullptr;
-  running_loop = outer_;
+  detail::running_loop = outer_;
   detail::current_meter = outer_meter_;
-}
-
-void event_loop::step() {
-  const running guard(*this);
-  run_ready();
-  poll(false);
 }
 
 // ---- turns ----
 
 void event_loop::run_ready() {
+  const context_ptr outer = context_;
   while (ready_node* n = ready_.pop(metrics_.turns)) {
-    if (!run_node(*n)) break;
+    enter(n->context_);
+    task_ = {};
+    meter_.site.store({}, std::memory_order_relaxed);  // the last check was another task's
+    ++metrics_.tasks;
+    if (observer_ != nullptr) [[unlikely]] {
+      run_observed(*n);
+    } else {
+      n->run();
+    }
+    if (!may_go_on()) break;
   }
+  enter(outer);
 }
 
-// Whether the turn may go on, which the policy of the node decides.
-bool event_loop::run_node(ready_node& n) {
-  context_ptr previous = exchange_context(std::move(n.context_));
-  task_ = {};
-  ++metrics_.tasks;
+void event_loop::run_observed(ready_node& n) {
+  observer_->node_begins(n);
   n.run();
-  const bool more = !slice_over_ && !is_used_up(default_cost.count());
-  exchange_context(std::move(previous));
-  return more;
+  if (observer_ == nullptr) return;  // the node has stopped the trace
+  observer_->node_ends(meter_.site.load(std::memory_order_relaxed), context_->name());
 }
 
-void event_loop::begin_turn() noexcept {
+void event_loop::note_ready(const ready_node& n) noexcept {
+  observer_->became_ready(n, context_->name());
+}
+
+// Under a budget in real time the processor's counter says that the slice is not over, and that
+// nothing took longer than it may; all else is the clock's to say.
+bool event_loop::is_within_slice() noexcept {
+  const std::uint64_t slice = context_->slice_ticks_;
+  if (slice == 0 || slice_over_) return false;
+  const std::uint64_t now = detail::ticks();
+  if (now - last_ticks_ > longest_step_ticks_ || now - turn_start_ticks_ >= slice) [[unlikely]]
+    return false;
+  last_ticks_ = now;
+  meter_.left_ns = allowance_ns_;
+  return true;
+}
+
+// Whether the turn may go on, which the policy of the node decides that has just run.
+bool event_loop::may_go_on() {
+  if (is_within_slice()) return true;
+  return !slice_over_ && !is_used_up(default_cost.count());
+}
+
+void event_loop::enter(const context_ptr& c) noexcept {
+  if (!(c == context_)) exchange_context(c);
+}
+
+void event_loop::begin_turn(time_point now) noexcept {
   ++metrics_.turns;
+  pulse_.turn.store(metrics_.turns, std::memory_order_relaxed);
   slice_over_ = false;
   steps_ = 0;
-  turn_start_ = last_reading_ = time_.now();
+  turn_start_ = turn_begun_ = last_reading_ = now;
+  turn_start_ticks_ = last_ticks_ = detail::ticks();
+  pulse_.checked_ns.store(now.time_since_epoch().count(), std::memory_order_relaxed);
   load_meter();
 }
 
 context_ptr event_loop::exchange_context(context_ptr c) noexcept {
   const bool same = c && context_ && c->when() == context_->when();
   context_ptr old = std::exchange(context_, std::move(c));
+  pulse_.running.store(context_.get(), std::memory_order_release);
   if (same) return old;
   const std::int64_t left_ns = meter_.left_ns;
   load_meter();
@@ -126,10 +135,8 @@ context_ptr event_loop::exchange_context(context_ptr c) noexcept {
 
 void event_loop::load_meter() noexcept {
   const policy::kind kind = context_->when().what();
-  if (kind == policy::kind::greedy && !has_virtual_time()) {
-    allowance_ns_ = unlimited_ns;
-  } else if (kind == policy::kind::always || kind == policy::kind::quanta ||
-             kind == policy::kind::each_bind || slice_over_ || has_virtual_time()) {
+  if (kind == policy::kind::always || kind == policy::kind::quanta ||
+      kind == policy::kind::each_bind || slice_over_ || has_virtual_time()) {
     allowance_ns_ = 0;
   } else {
     allowance_ns_ = clock_interval.count();
@@ -140,16 +147,29 @@ void event_loop::load_meter() noexcept {
 time_point event_loop::read_clock(std::int64_t cost_ns) noexcept {
   if (virtual_clock* clock = time_.virtual_time()) {
     clock->advance(std::chrono::nanoseconds(cost_ns));
+    if (options_.check_costs.count() > 0) check_cost(cost_ns);
   }
   const time_point now = time_.now();
-  const std::int64_t declared = allowance_ns_ < unlimited_ns ? allowance_ns_ - meter_.left_ns : 0;
-  const std::int64_t expected = std::max(declared, cost_ns) + longest_step.count();
-  if ((now - last_reading_).count() > expected && allowance_ns_ < unlimited_ns) {
-    ++metrics_.overruns;
-    metrics_.overrun_site = meter_.site;
+  const std::uint64_t ticks = detail::ticks();
+  if (longest_step_ticks_ == 0) {
+    note_overrun((now - last_reading_).count(), cost_ns);
+  } else if (ticks - last_ticks_ > longest_step_ticks_) {
+    const auto took = static_cast<double>(ticks - last_ticks_);
+    note_overrun(static_cast<std::int64_t>(took * 1000 / detail::ticks_per_us()), cost_ns);
   }
   last_reading_ = now;
+  last_ticks_ = ticks;
+  pulse_.checked_ns.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  if (observer_ != nullptr) [[unlikely]]
+    observer_->checked(meter_.site.load(std::memory_order_relaxed));
   return now;
+}
+
+void event_loop::note_overrun(std::int64_t took_ns, std::int64_t cost_ns) noexcept {
+  const std::int64_t declared = std::max(allowance_ns_ - meter_.left_ns, cost_ns);
+  if (took_ns <= declared + longest_step.count()) return;
+  ++metrics_.overruns;
+  metrics_.overrun_site = meter_.site.load(std::memory_order_relaxed);
 }
 
 // The policy of what runs now decides whether its turn is over, without asking who waits.
@@ -175,10 +195,12 @@ bool event_loop::due_now(std::int64_t cost_ns) {
   const bool used_up = is_used_up(cost_ns);
   const policy::kind kind = context_->when().what();
   if (task_.no_pause > 0) return false;
+  if (options_.seed && kind != policy::kind::greedy && pauses_by_seed()) return true;
   if (!used_up) return kind == policy::kind::each_bind;
   const bool by_time = kind == policy::kind::budget || kind == policy::kind::each_bind;
   if (by_time && !slice_over_ && !somebody_waits(last_reading_)) {
     turn_start_ = last_reading_;
+    turn_start_ticks_ = last_ticks_;
     return kind == policy::kind::each_bind;
   }
   slice_over_ = true;
@@ -186,124 +208,40 @@ bool event_loop::due_now(std::int64_t cost_ns) {
   return true;
 }
 
-// The look: cheapest question first, stopping at the first yes. The caller of run() waits too, and
-// so does the end of the loop, and who has started the task and stands below it on the stack.
-bool event_loop::somebody_waits(time_point now) {
-  if (task_.nesting > 0) return true;
-  if (is_ending_ || (awaited_ != nullptr && !is_awaited_(awaited_))) return true;
-  if (!ready_.empty() || !paused_.empty() || timers_.earliest() <= now) return true;
-  if (uv_backend_timeout(&uv_) == 0 || epoll_has_events()) return true;
-  ++metrics_.looks;
-  end_gap(now);
-  begin_gap();
-  return false;
-}
-
-bool event_loop::epoll_has_events() const noexcept {
-  epoll_event event{};
-  return epoll_wait(uv_backend_fd(&uv_), &event, 1, 0) > 0;
-}
-
-// ---- polls ----
-
-void event_loop::poll(bool may_wait) {
-  end_gap(time_.now());
-  ++metrics_.polls;
-  ++metrics_.looks;
-  const bool idle = may_wait && ready_.empty() && paused_.empty();
-  if (idle && has_virtual_time()) {
-    poll_virtual();
-  } else if (idle) {
-    wait_for_events();
-  } else {
-    uv_run(&uv_, UV_RUN_NOWAIT);
-  }
-  begin_gap();
-  begin_turn();
-  fire_due_timers();
-  release_paused();
-}
-
-void event_loop::wait_for_events() {
-  const time_point next = timers_.earliest();
-  if (next <= time_.now()) {
-    uv_run(&uv_, UV_RUN_NOWAIT);
-    return;
-  }
-  if (next != time_point::max()) arm_alarm(next);
-  uv_run(&uv_, UV_RUN_ONCE);
-}
-
-// Nothing is ready: real events first, then virtual time jumps to the next timer.
-void event_loop::poll_virtual() {
-  uv_run(&uv_, UV_RUN_NOWAIT);
-  if (!ready_.empty()) return;
-  if (expected_posts_ == 0 && !timers_.empty()) {
-    time_.virtual_time()->advance_to(timers_.earliest());
-    return;
-  }
-  if (expected_posts_ == 0 && waiting_watches_ == 0 && options_.on_deadlock) options_.on_deadlock();
-  uv_run(&uv_, UV_RUN_ONCE);
-}
-
-void event_loop::fire_due_timers() {
-  const time_point now = time_.now();
-  for (int i = 0; i < timers_per_poll; ++i) {
-    timer_node* n = timers_.pop_due(now);
-    if (n == nullptr) break;
-    ++metrics_.timers_fired;
-    make_ready(*n);
-  }
-}
-
-void event_loop::release_paused() {
-  while (ready_node* n = paused_.pop_front()) ready_.push_after_pause(*n, metrics_.turns);
-}
-
-// ---- gaps ----
-
-void event_loop::begin_gap() noexcept {
-  gap_start_ = time_.now();
-  if (!options_.measure_cpu) return;
-  gap_cpu_start_ns_ = thread_cpu_ns();
-  gap_switches_start_ = voluntary_switches();
-}
-
-void event_loop::end_gap(time_point now) noexcept {
-  gap_report& longest = metrics_.longest_gap;
-  if (now - gap_start_ > longest.wall) {
-    longest.wall = now - gap_start_;
-    longest.wall_site = meter_.site;
-    longest.wall_task = context_->name();
-  }
-  if (!options_.measure_cpu) return;
-  const std::chrono::nanoseconds cpu(thread_cpu_ns() - gap_cpu_start_ns_);
-  if (cpu > longest.cpu) {
-    longest.cpu = cpu;
-    longest.cpu_site = meter_.site;
-  }
-  const auto switches = static_cast<std::uint64_t>(voluntary_switches() - gap_switches_start_);
-  longest.voluntary_switches = std::max(longest.voluntary_switches, switches);
-}
-
-void event_loop::reset_gaps() noexcept {
-  metrics_.longest_gap = {};
-  begin_gap();
-}
-
 // ---- queues ----
 
-void event_loop::make_ready(ready_node& n) noexcept { n.context_->loop().ready_.push(n); }
+void event_loop::run_nested(ready_node& n) noexcept {
+  event_loop* const loop = n.context_->find_loop();
+  if (loop == nullptr || loop != detail::running_loop || loop->task_.nesting >= nesting_limit) {
+    make_ready(n);
+    return;
+  }
+  const task_state outer = std::exchange(loop->task_, task_state{loop->task_.nesting + 1, 0});
+  const context_ptr outer_context = loop->context_;
+  loop->enter(n.context_);
+  ++loop->metrics_.tasks;
+  n.run();
+  loop->enter(outer_context);
+  loop->task_ = outer;
+}
 
-void event_loop::enqueue(ready_node& n) noexcept {
-  adopt(n);
-  ready_.push(n);
+void event_loop::make_ready_first(ready_node& n) noexcept {
+  if (event_loop* const loop = n.context_->find_loop()) {
+    if (loop->observer_ != nullptr) [[unlikely]]
+      loop->note_ready(n);
+    loop->ready_.push_front(n);
+  } else {
+    n.lost();
+  }
 }
 
 void event_loop::enqueue_after_poll(ready_node& n) noexcept {
   adopt(n);
   ++metrics_.pauses;
-  paused_.push_back(n);
+  if (observer_ != nullptr) [[unlikely]]
+    observer_->paused(n, meter_.site.load(std::memory_order_relaxed), context_->name());
+  const bool is_prompt = context_->latency() == latency_class::prompt;
+  (is_prompt ? paused_prompt_ : paused_bulk_).push_back(n);
 }
 
 void event_loop::give_way(ready_node& n) noexcept {
@@ -340,7 +278,10 @@ void event_loop::report_unobserved(std::exception_ptr e) noexcept {
 
 worker_pool& event_loop::pool() {
   if (is_ending_) throw loop_closed();
-  if (!pool_) pool_ = std::make_unique<worker_pool>();
+  if (!pool_) {
+    pool_ = std::make_unique<worker_pool>();
+    pulse_.pool.store(pool_.get(), std::memory_order_release);
+  }
   return *pool_;
 }
 

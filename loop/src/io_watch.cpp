@@ -1,76 +1,30 @@
 // SPDX-License-Identifier: MIT
-// Descriptors on uv_poll_t. The handle lives on the heap until libuv's close callback has come and
-// the watch has let go of it: a watch may outlive its loop, which then closes the descriptor.
+// Descriptors that are registered once, edge-triggered.
+//
+// Invariant: a bit of `ready` is cleared only at once after a system call that found nothing more,
+// with no poll between: an edge that came before it told that call, one that comes later is still
+// in epoll's list and sets the bit again.
 
 #include <fermata/loop/io_watch.hpp>
 
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <array>
-#include <cstddef>
-
 namespace fermata {
+namespace {
 
-struct io_watch::handle final : loop_resident {
-  uv_poll_t poll;
-  event_loop* loop = nullptr;
-  int fd = -1;
-  int armed = 0;     // events that libuv watches
-  int unwanted = 0;  // events in a row that nobody waited for
-  std::array<ready_node*, 2> waiting{};
-  bool is_held = true;  // by a watch
-  bool is_closing = false;
-  bool is_closed = false;
+constexpr std::uint32_t announced = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
 
-  [[nodiscard]] int wanted() const noexcept {
-    return (waiting[0] != nullptr ? UV_READABLE : 0) | (waiting[1] != nullptr ? UV_WRITABLE : 0);
-  }
-  void arm(int events) noexcept;
-  void wake(io_direction d) noexcept;
-  void on_event(int status, int events) noexcept;
-  void open();
-  void close() noexcept;
-  void let_go() noexcept;
-  void loop_ends() noexcept override { close(); }
-};
-
-void io_watch::handle::open() {
-  poll.data = this;
-  const int code = uv_poll_init(loop->uv(), &poll, fd);
-  if (code < 0) throw uv_error(code, "cannot watch a descriptor");
-  move_in(*loop);
-}
+}  // namespace
 
 void io_watch::handle::close() noexcept {
-  if (is_closing) return;
-  is_closing = true;
+  if (fd < 0) return;
   move_out();
+  loop->poller_.remove(fd, *this);
+  ::close(std::exchange(fd, -1));
   wake(io_direction::read);
   wake(io_direction::write);
-  uv_close(reinterpret_cast<uv_handle_t*>(&poll), [](uv_handle_t* closed) {
-    auto* h = static_cast<handle*>(closed->data);
-    h->is_closed = true;
-    if (!h->is_held) delete h;
-  });
-  ::close(fd);  // after uv_close, which takes the descriptor out of epoll at once
-}
-
-void io_watch::handle::let_go() noexcept {
-  is_held = false;
-  close();
-  if (is_closed) delete this;
-}
-
-void io_watch::handle::arm(int events) noexcept {
-  if (events == armed) return;
-  armed = events;
-  if (events == 0) {
-    uv_poll_stop(&poll);
-    return;
-  }
-  uv_poll_start(&poll, events, [](uv_poll_t* h, int status, int seen) {
-    static_cast<handle*>(h->data)->on_event(status, seen);
-  });
 }
 
 void io_watch::handle::wake(io_direction d) noexcept {
@@ -81,28 +35,30 @@ void io_watch::handle::wake(io_direction d) noexcept {
   event_loop::make_ready(*n);
 }
 
-void io_watch::handle::on_event(int status, int events) noexcept {
-  const int before = wanted();
-  if (status < 0) {
-    events = UV_READABLE | UV_WRITABLE;
-    armed = 0;  // libuv has stopped the watch
+void io_watch::handle::take_events(std::uint32_t events) noexcept {
+  if ((events & announced) != 0) is_announced = true;
+  if ((events & (EPOLLIN | announced)) != 0) {
+    ready |= bit(io_direction::read);
+    wake(io_direction::read);
   }
-  if ((events & UV_READABLE) != 0) wake(io_direction::read);
-  if ((events & UV_WRITABLE) != 0) wake(io_direction::write);
-  if (status < 0 || (events & ~before) == 0) return;
-  if (++unwanted > 1) arm(wanted());  // the first may be for a node that has not run yet
+  if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) {
+    ready |= bit(io_direction::write);
+    wake(io_direction::write);
+  }
 }
 
 io_watch::io_watch(event_loop& loop, int fd) : handle_(new handle) {
   handle_->loop = &loop;
-  handle_->fd = fd;
-  try {
-    handle_->open();
-  } catch (...) {
+  int non_blocking = 1;
+  int code = ::ioctl(fd, FIONBIO, &non_blocking) == 0 ? 0 : errno;
+  if (code == 0) code = loop.poller_.add(fd, *handle_);
+  if (code != 0) {
     delete handle_;
-    ::close(fd);
-    throw;
+    if (code != EEXIST) ::close(fd);
+    throw uv_error(code, "cannot watch a descriptor");
   }
+  handle_->fd = fd;
+  handle_->move_in(loop);
 }
 
 io_watch::io_watch(io_watch&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
@@ -115,9 +71,6 @@ io_watch& io_watch::operator=(io_watch&& other) noexcept {
   return *this;
 }
 
-bool io_watch::is_open() const noexcept { return handle_ != nullptr && !handle_->is_closing; }
-int io_watch::fd() const noexcept { return is_open() ? handle_->fd : -1; }
-
 void io_watch::wait(io_direction d, ready_node& n) {
   if (!is_open()) throw contract_error("cannot wait for a closed descriptor");
   ready_node*& slot = handle_->waiting[static_cast<std::size_t>(d)];
@@ -125,11 +78,15 @@ void io_watch::wait(io_direction d, ready_node& n) {
     throw contract_error(d == io_direction::read ? "two reads wait on one descriptor"
                                                  : "two writes wait on one descriptor");
   }
-  handle_->loop->adopt(n);
+  event_loop& loop = *handle_->loop;
+  if (may_be_ready(d)) {
+    const int code = loop.poller_.ask_again(handle_->fd, *handle_);
+    if (code != 0) throw uv_error(code, "cannot wait for a descriptor");
+    drained(d);
+  }
+  loop.adopt(n);
   slot = &n;
-  handle_->unwanted = 0;
-  ++handle_->loop->waiting_watches_;
-  handle_->arm(handle_->armed | handle_->wanted());
+  ++loop.waiting_watches_;
 }
 
 void io_watch::stop_waiting(io_direction d) noexcept {
@@ -140,7 +97,9 @@ void io_watch::stop_waiting(io_direction d) noexcept {
 }
 
 void io_watch::close() noexcept {
-  if (handle_ != nullptr) std::exchange(handle_, nullptr)->let_go();
+  if (handle_ == nullptr) return;
+  handle_->close();
+  delete std::exchange(handle_, nullptr);
 }
 
 }  // namespace fermata

@@ -6,6 +6,10 @@
 
 namespace fermata {
 
+timer_heap::~timer_heap() {
+  for (const entry& e : entries_) e.node->index_ = timer_node::none;
+}
+
 void timer_heap::place(std::size_t i, const entry& e) noexcept {
   entries_[i] = e;
   e.node->index_ = i;

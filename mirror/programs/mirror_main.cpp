@@ -2,10 +2,16 @@
 // fermata-mirror: an opam repository over HTTP, also while it is being cloned.
 
 #include "console.hpp"
+#include "further_loops.hpp"
+#include "service_manager.hpp"
 
+#include <fermata/loop/worker_pool.hpp>
+#include <fermata/mirror/access_log.hpp>
+#include <fermata/mirror/log_text.hpp>
 #include <fermata/mirror/options.hpp>
 #include <fermata/mirror/progress_line.hpp>
 #include <fermata/mirror/service.hpp>
+#include <fermata/promise/detach.hpp>
 #include <fermata/promise/scope.hpp>
 #include <fermata/promise/signals.hpp>
 #include <fermata/promise/sleep.hpp>
@@ -13,12 +19,15 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -28,36 +37,66 @@ namespace {
 
 using namespace std::chrono_literals;
 using fermata::promise;
+using fermata::mirror::access_log;
 using fermata::mirror::console;
+using fermata::mirror::further_loops;
+using fermata::mirror::log_format;
 using fermata::mirror::mirror_options;
 using fermata::mirror::service;
+using fermata::mirror::service_manager;
 using fermata::mirror::service_state;
 
+constexpr std::chrono::milliseconds flush_tick{200};
 constexpr std::chrono::milliseconds busy_tick{100};
 constexpr std::chrono::milliseconds idle_tick{500};
-constexpr std::chrono::seconds drain_time{2};      // for responses that have begun
 constexpr std::chrono::milliseconds end_time{80};  // for work that was cancelled
 
 // All that the program says, and what it has said of the progress.
 struct voice {
-  voice() : line(err.terminal_width()), on_terminal(err.terminal_width() > 0) {}
+  explicit voice(const mirror_options& given)
+      : format(given.format),
+        most(given.quiet ? std::min(given.most_logged, fermata::log_level::warn)
+                         : given.most_logged),
+        quiet(given.quiet),
+        line(given.format == log_format::json ? 0 : err.terminal_width()),
+        on_terminal(given.format == log_format::text && err.terminal_width() > 0) {}
 
   void log(fermata::log_level level, std::string_view area, std::string_view message) {
-    const bool is_news = level <= fermata::log_level::warn;
-    if (level == fermata::log_level::debug || (on_terminal && !is_news)) return;
-    err.write(line.end() + fmt::format("{} {}: {}\n", to_string(level), area, message));
+    if (level > most) return;
+    // Beside a progress bar nobody wants to read of phases.
+    if (on_terminal && most == fermata::log_level::info && level == fermata::log_level::info) {
+      return;
+    }
+    err.write(line.end() + fermata::mirror::log_line(format, level, area, message));
   }
   void serving(const fermata::mirror::generation& g) {
     const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - began;
     err.write(line.end());
-    out.write(fmt::format("{}serving commit={} files={} bytes={} seconds={:.3f}\n",
-                          has_served ? "now " : "", g.commit, g.files, g.index.size(),
-                          passed.count()));
+    say(fmt::format("{}serving commit={} files={} bytes={} seconds={:.3f}",
+                    has_served ? "now " : "", g.commit, g.files, g.index.size(), passed.count()));
     has_served = true;
+  }
+  // News that scripts wait for: standard output, whatever the level is.
+  void say(const std::string& text) {
+    if (format == log_format::json) {
+      out.write(fermata::mirror::log_line(format, fermata::log_level::info, "mirror", text));
+    } else {
+      out.write(text + "\n");
+    }
+  }
+
+  // For the logs of other threads: each line is one write.
+  [[nodiscard]] fermata::log_sink thread_log() const {
+    return [format = format, most = most](fermata::log_level level, std::string_view area,
+                                          std::string_view message) {
+      if (level > most) return;
+      const std::string text = fermata::mirror::log_line(format, level, area, message);
+      static_cast<void>(!::write(STDERR_FILENO, text.data(), text.size()));
+    };
   }
 
   void progress() {
-    if (of == nullptr) return;
+    if (of == nullptr || quiet || format == log_format::json) return;
     const auto now = std::chrono::steady_clock::now() - began;
     err.write(
         line.update(of->progress(), std::chrono::duration_cast<std::chrono::milliseconds>(now)));
@@ -66,6 +105,9 @@ struct voice {
   const service* of = nullptr;
   console out{STDOUT_FILENO};
   console err{STDERR_FILENO};
+  log_format format;
+  fermata::log_level most;
+  bool quiet;
   fermata::mirror::progress_line line;
   bool on_terminal;
   bool has_served = false;
@@ -86,13 +128,39 @@ promise<> show_progress(const service& s, voice& v) {
   }
 }
 
+// What `systemctl status` shows.
+std::string manager_text(const service& s) {
+  const fermata::mirror::service_status now = s.status();
+  std::string text = "STATUS=" + std::string(to_string(now.state));
+  if (now.commit) text += ", serving " + now.commit->substr(0, 12);
+  if (now.progress.phase) text += ": " + fermata::mirror::progress_text(now.progress);
+  if (now.error.message) text += "; last error: " + *now.error.message;
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+// From the loop: a loop that is held does not say that it lives.
+promise<> tell_manager(const service& s, service_manager& manager) {
+  manager.tell("READY=1\n" + manager_text(s));
+  const std::chrono::nanoseconds period =
+      std::min<std::chrono::nanoseconds>(manager.watchdog().value_or(10s) / 2, 5s);
+  for (;;) {
+    promise<> tick = fermata::sleep_for(period);
+    co_await tick;
+    manager.tell("WATCHDOG=1\n" + manager_text(s));
+  }
+}
+
 promise<> settled(promise<> p) {
   return p.catch_([](std::exception_ptr) { return fermata::ready(); });
 }
 
 // Ends the work and the connections; false where some of it cannot be ended in time (a name that is
 // being resolved), or a second signal wants no more waiting.
-promise<bool> stop(service& s, promise<> working, fermata::signal_source& signals) {
+promise<bool> stop(service& s,
+                   promise<> working,
+                   fermata::signal_source& signals,
+                   std::chrono::nanoseconds drain_time) {
   fermata::cancel(working);
   promise<> closed = s.shutdown(drain_time);
   std::vector<promise<>> ends;
@@ -113,34 +181,117 @@ promise<bool> stop(service& s, promise<> working, fermata::signal_source& signal
   co_return !working.is_pending();
 }
 
-promise<bool> serve(const mirror_options& options, service& s, voice& v) {
-  fermata::signal_source signals(std::vector<int>{SIGINT, SIGTERM});
-  const std::string address =
-      s.listen(fermata::mirror::authority(options.listen_address, options.listen_port));
-  v.out.write("listening on http://" + address + "\n");
+// Listens where it is told, or at what the service manager has opened.
+void listen(const mirror_options& options,
+            service& s,
+            voice& v,
+            service_manager& manager,
+            further_loops& others) {
+  std::vector<std::string> addresses;
+  std::vector<int> sockets;
+  const auto serve_on = [&s, &v](fermata::tcp_listener listener) {
+    v.say("listening on http://" + listener.address());
+    s.serve(std::move(listener));
+  };
+  std::vector<fermata::unique_fd> given = manager.take_sockets();
+  for (const fermata::unique_fd& socket : given) sockets.push_back(socket.get());
+  if (given.empty()) {
+    fermata::listen_options how;
+    how.reuse_port = options.loops > 1;
+    for (const std::string& where : options.listen) {
+      fermata::tcp_listener listener(where, how);
+      addresses.push_back(listener.address());
+      serve_on(std::move(listener));
+    }
+  }
+  others.serve(s, addresses, sockets, options.drain_time);
+  for (fermata::unique_fd& socket : given) serve_on(fermata::tcp_listener(std::move(socket)));
+}
+
+// Writes the access log, off the loop.
+promise<> keep_access_log(access_log& to, voice& v) {
+  for (;;) {
+    promise<> tick = fermata::sleep_for(flush_tick);
+    co_await tick;
+    promise<bool> writing = fermata::detach([log = &to] { return log->flush(); });
+    std::string failed;
+    try {
+      static_cast<void>(co_await writing);
+    } catch (const fermata::error& e) {
+      failed = e.what();
+    }
+    if (failed.empty()) continue;
+    v.log(fermata::log_level::warn, "mirror", failed);
+    promise<> later = fermata::sleep_for(60s);
+    co_await later;
+  }
+}
+
+// The first signal that ends the program. SIGHUP is a new access log.
+promise<> wait_for_end(fermata::signal_source& signals, access_log* to, voice& v) {
+  for (;;) {
+    promise<int> next = signals.next();
+    const int signal = co_await next;
+    if (signal != SIGHUP) co_return;
+    try {
+      if (to != nullptr) to->reopen();
+    } catch (const fermata::error& e) {
+      v.log(fermata::log_level::error, "mirror", e.what());
+    }
+  }
+}
+
+promise<bool> serve(const mirror_options& options,
+                    service& s,
+                    voice& v,
+                    service_manager& manager,
+                    access_log* accesses) {
+  fermata::signal_source signals(std::vector<int>{SIGINT, SIGTERM, SIGHUP});
+  further_loops others(options.loops - 1, options.work_policy, v.thread_log());
+  listen(options, s, v, manager, others);
   promise<> working = s.run();
-  promise<> showing = show_progress(s, v);
-  promise<int> signal = signals.next();
-  co_await signal;
-  fermata::cancel(showing);
+  std::vector<promise<>> beside;
+  beside.push_back(show_progress(s, v));
+  beside.push_back(tell_manager(s, manager));
+  if (accesses != nullptr) beside.push_back(keep_access_log(*accesses, v));
+  promise<> ending = wait_for_end(signals, accesses, v);
+  co_await ending;
+  manager.tell("STOPPING=1");
+  promise<> others_end = settled(others.shutdown());
   v.err.write(v.line.end());
-  promise<bool> stopped = stop(s, std::move(working), signals);
-  co_return co_await stopped;
+  promise<bool> stopping = stop(s, std::move(working), signals, options.drain_time);
+  const bool stopped = co_await stopping;
+  for (const promise<>& p : beside) fermata::cancel(p);
+  if (stopped) co_await others_end;
+  co_return stopped;
+}
+
+// One line that is in a file or, where none is named, in the environment.
+std::string read_secret(const std::string& path) {
+  if (path.empty()) {
+    const char* given = std::getenv("FERMATA_UPDATE_SECRET");
+    return given == nullptr ? "" : given;
+  }
+  std::ifstream in(path);
+  std::string secret;
+  std::getline(in, secret);
+  while (secret.ends_with('\r') || secret.ends_with(' ')) secret.pop_back();
+  if (secret.empty()) throw fermata::error("cannot read a secret from " + path);
+  return secret;
 }
 
 fermata::mirror::service_options options_of(const mirror_options& given, voice& v) {
-  fermata::mirror::service_options options;
-  options.remote = given.remote;
+  fermata::mirror::service_options options = fermata::mirror::service_options_of(given);
   options.version = FERMATA_VERSION;
-  options.data_directory = given.data_directory;
-  options.clone.depth = given.depth;
+  options.update_secret = read_secret(given.update_secret_file);
   options.on_phase = [&v](const fermata::mirror::phase_report&) { v.progress(); };  // its end
   options.on_served = [&v](const fermata::mirror::generation& g) { v.serving(g); };
   return options;
 }
 
 int run(const mirror_options& given) {
-  voice v;
+  voice v(given);
+  service_manager manager;
   fermata::loop_options options;
   options.when = given.work_policy;
   options.measure_cpu = true;
@@ -148,9 +299,19 @@ int run(const mirror_options& given) {
     v.log(level, area, message);
   };
   fermata::event_loop loop(std::move(options));
-  service s(options_of(given, v));
+  loop.pool().set_bounds({0, given.threads});
+  std::optional<access_log> accesses;
+  if (!given.access_log.empty()) accesses.emplace(given.access_log);
+  fermata::mirror::service_options how = options_of(given, v);
+  if (accesses) {
+    how.http.on_answered = [&log = *accesses](const auto& answered) { log.add(answered); };
+  }
+  service s(std::move(how));
   v.of = &s;
-  const bool ended = loop.run([&] { return serve(given, s, v); });
+  const bool ended =
+      loop.run([&] { return serve(given, s, v, manager, accesses ? &*accesses : nullptr); });
+  while (accesses && accesses->flush()) {
+  }
   v.out.flush();
   if (!ended) std::_Exit(EXIT_SUCCESS);  // what is kept on disk is whole at any moment
   return EXIT_SUCCESS;

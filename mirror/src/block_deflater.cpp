@@ -74,10 +74,22 @@ void block_deflater::end_block() {
   const int code = deflateReset(stream_.get());
   if (code != Z_OK) fail("go on deflating", code);
   block_.gzip_bytes = out_.size() - block_.gzip_offset;
-  crc_ = static_cast<std::uint32_t>(
-      crc32_combine(crc_, block_.crc, static_cast<z_off_t>(block_.tar_bytes)));
-  blocks_.push_back(block_);
+  keep(block_);
   block_ = {};
+}
+
+void block_deflater::adopt_block(const index_block& earlier) {
+  index_block block = earlier;
+  block.tar_offset = input_bytes_;
+  block.gzip_offset = out_.size() - block.gzip_bytes;
+  input_bytes_ += block.tar_bytes;
+  keep(block);
+}
+
+void block_deflater::keep(const index_block& block) {
+  crc_ = static_cast<std::uint32_t>(
+      crc32_combine(crc_, block.crc, static_cast<z_off_t>(block.tar_bytes)));
+  blocks_.push_back(block);
 }
 
 void block_deflater::finish() {

@@ -27,11 +27,15 @@ public:
 
   void write(std::string_view piece);
   void end_block();
+  /// Appends a part of a block that was deflated earlier; `adopt_block` with its last part.
+  void copy(std::string_view gzip_bytes) { put(gzip_bytes); }
+  void adopt_block(const index_block& earlier);
   void finish();
 
   [[nodiscard]] std::uint64_t block_bytes() const noexcept { return block_.tar_bytes; }
   [[nodiscard]] std::uint64_t input_bytes() const noexcept { return input_bytes_; }
   [[nodiscard]] std::uint64_t output_bytes() const noexcept { return out_.size(); }
+  [[nodiscard]] std::size_t block_count() const noexcept { return blocks_.size(); }
 
   /// After `finish`.
   [[nodiscard]] git_mem::growing_range take_bytes();
@@ -44,6 +48,7 @@ private:
     void operator()(evp_md_ctx_st* c) const noexcept;
   };
   void run(std::string_view input, int flush);
+  void keep(const index_block& block);
   void put(std::string_view bytes);
 
   git_mem::growing_range out_;

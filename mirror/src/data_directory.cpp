@@ -177,4 +177,32 @@ void data_directory::save(const generation& g) {
   out.commit(target);
 }
 
+void data_directory::refuse_store() const noexcept {
+  std::error_code code;
+  std::filesystem::rename(store_path(), file("store.refused"), code);
+}
+
+disk_status data_directory::disk() const noexcept {
+  namespace fs = std::filesystem;
+  disk_status found;
+  std::error_code code;
+  try {
+    const fs::space_info space = fs::space(path_, code);
+    if (!code) {
+      found.free_bytes = space.available;
+      found.total_bytes = space.capacity;
+    }
+    std::uint64_t kept = 0;
+    for (fs::directory_iterator it(path_, code), end; !code && it != end; it.increment(code)) {
+      std::error_code gone;  // a file may be renamed while we look
+      if (!it->is_regular_file(gone) || gone) continue;
+      const std::uint64_t size = it->file_size(gone);
+      if (!gone) kept += size;
+    }
+    if (!code) found.kept_bytes = kept;
+  } catch (const std::bad_alloc&) {
+  }
+  return found;
+}
+
 }  // namespace fermata::mirror

@@ -5,129 +5,206 @@
 
 #include "opam_items.hpp"
 
-#include "opam_lexer.hpp"
-
 #include <algorithm>
-#include <utility>
 
 namespace fermata::mirror {
 namespace {
 
-class item_reader {
-public:
-  explicit item_reader(std::string_view text) : lexer_(text) { advance(); }
+constexpr std::string_view blanks = " \t\r";
 
-  std::vector<opam_item> all() {
-    std::vector<opam_item> items;
-    while (token_.kind != opam_token::end) items.push_back(item());
-    return items;
-  }
+bool is_word(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         c == '-' || c == '+';
+}
 
-private:
-  void advance() {
-    previous_end_ = token_.end;
-    token_ = lexer_.next();
-  }
-  [[noreturn]] void fail(std::string_view why) const {
-    throw opam_syntax_error(token_.line, token_.column, why);
-  }
-  [[nodiscard]] bool is(opam_token kind, std::string_view text) const {
-    return token_.kind == kind && token_.text == text;
-  }
+// `name:`, `name {` or `name "label" {` at the start of the line.
+bool begins_item(std::string_view line) {
+  const auto end = std::find_if_not(line.begin(), line.end(), is_word);
+  if (end == line.begin()) return false;
+  line.remove_prefix(static_cast<std::size_t>(end - line.begin()));
+  line.remove_prefix(std::min(line.find_first_not_of(blanks), line.size()));
+  if (line.starts_with(':') || line.starts_with('{')) return true;
+  return line.starts_with('"') && line.find('{') != std::string_view::npos;
+}
 
-  opam_item item() {
-    opam_item item;
-    if (token_.kind != opam_token::identifier) fail("a field's name should stand here");
-    item.name = token_.text;
-    item.begin = token_.begin;
-    advance();
-    if (token_.kind == opam_token::colon) {
-      advance();
-      value(item);
-    } else {
-      item.is_section = true;
-      if (token_.kind == opam_token::string) advance();
-      if (!is(opam_token::open, "{")) fail("':' or '{' should stand here");
-      section();
-    }
-    item.end = previous_end_;
-    return item;
-  }
-
-  // What a section holds is of no interest here, but its brackets must match.
-  void section() {
-    std::string brackets;
-    do {
-      if (token_.kind == opam_token::end) fail("section without an end");
-      if (token_.kind == opam_token::open) {
-        brackets += token_.text;
-      } else if (token_.kind == opam_token::close) {
-        close(brackets);
-      }
-      advance();
-    } while (!brackets.empty());
-  }
-
-  void close(std::string& brackets) const {
-    const std::string_view pairs = "()[]{}";
-    const char expected = brackets.empty() ? '\0' : pairs[pairs.find(brackets.back()) + 1];
-    if (token_.text[0] != expected) fail("a bracket that closes nothing");
-    brackets.pop_back();
-  }
-
-  // A value and its conditions. `operand` says whether one has just been read.
-  void value(opam_item& item) {
-    std::string brackets;
-    bool operand = false;
-    while (true) {
-      switch (token_.kind) {
-        case opam_token::identifier:
-        case opam_token::integer:
-        case opam_token::string:
-          if (operand && brackets.empty()) return;
-          take_string(item, brackets);
-          operand = true;
-          break;
-        case opam_token::open:
-          if (operand && brackets.empty() && token_.text != "{") return;
-          if (!operand && token_.text == "{") fail("a value should stand before '{'");
-          brackets += token_.text;
-          operand = false;
-          break;
-        case opam_token::close:
-          if (brackets.empty() && operand) return;
-          close(brackets);
-          operand = true;
-          break;
-        case opam_token::relation:
-        case opam_token::prefix_operator:
-          operand = false;
-          break;
-        case opam_token::infix_operator:
-          if (!operand) fail("an operator without a value before it");
-          operand = false;
-          break;
-        case opam_token::colon:
-        case opam_token::end:
-          if (brackets.empty() && operand) return;
-          fail("a value should stand here");
-      }
-      advance();
-    }
-  }
-
-  void take_string(opam_item& item, const std::string& brackets) const {
-    if (token_.kind != opam_token::string) return;
-    if (brackets.find('{') == std::string::npos) item.strings.push_back(token_.value);
-  }
-
-  opam_lexer lexer_;
-  opam_lexeme token_;
-  std::size_t previous_end_ = 0;
-};
+// Within a section items are indented, and a brace ends it.
+bool is_place_to_go_on(std::string_view line, bool in_section) {
+  if (!in_section) return begins_item(line);
+  line.remove_prefix(std::min(line.find_first_not_of(blanks), line.size()));
+  return line.starts_with('}') || begins_item(line);
+}
 
 }  // namespace
 
-std::vector<opam_item> opam_items(std::string_view text) { return item_reader(text).all(); }
+void opam_reader::advance() {
+  previous_end_ = token_.end();
+  has_token_ = true;
+  try {
+    token_ = lexer_.next();
+  } catch (const opam_syntax_error& e) {
+    bad_ = e;  // what was read until here may be whole
+  }
+}
+
+void opam_reader::throw_bad() const {
+  if (bad_) throw opam_syntax_error(*bad_);
+}
+
+opam_part opam_reader::next() {
+  if (!has_token_) {
+    advance();
+  }
+  if (bad_) {
+    item_begin_ = std::max(item_begin_, previous_end_);
+    throw_bad();
+  }
+  opam_part part;
+  if (token_.kind == opam_token::end) {
+    if (depth_ == 0) return part;
+    depth_ = 0;
+    fail("section without an end");
+  }
+  if (depth_ > 0 && token_.is(opam_token::close, '}')) {
+    part.what = opam_part::kind::section_end;
+    part.end = token_.end();
+    part.depth = --depth_;
+    previous_end_ = token_.end();
+    has_token_ = false;  // the next one is read when it is asked for: it may be bad
+    return part;
+  }
+  return read_item();
+}
+
+opam_part opam_reader::read_item() {
+  opam_part part;
+  if (token_.kind != opam_token::identifier) fail("a field's name should stand here");
+  item_begin_ = token_.begin;
+  part.name = token_;
+  part.depth = depth_;
+  advance();
+  throw_bad();
+  if (token_.kind == opam_token::colon) {
+    advance();
+    throw_bad();
+    read_value();
+    part.what = opam_part::kind::field;
+    part.end = previous_end_;
+    return part;
+  }
+  part.what = opam_part::kind::section;
+  if (token_.kind == opam_token::string) {
+    part.label = token_;
+    advance();
+    throw_bad();
+  }
+  if (!token_.is(opam_token::open, '{')) fail("':' or '{' should stand here");
+  ++depth_;
+  part.end = previous_end_ = token_.end();
+  has_token_ = false;
+  return part;
+}
+
+void opam_reader::close() {
+  constexpr std::string_view pairs = "()[]{}";
+  const char expected = brackets_.empty() ? '\0' : pairs[pairs.find(brackets_.back()) + 1];
+  if (token_.text[0] != expected) fail("a bracket that closes nothing");
+  brackets_.pop_back();
+}
+
+void opam_reader::read_value() {
+  brackets_.clear();
+  value_.clear();
+  bool operand = false;  // the last thing was a value
+  bool awaited = true;   // a value has to come
+  while (true) {
+    const bool may_end = brackets_.empty() && operand;
+    switch (token_.kind) {
+      case opam_token::identifier:
+      case opam_token::integer:
+      case opam_token::string:
+        if (may_end) return;
+        operand = true;
+        awaited = false;
+        break;
+      case opam_token::open:
+        if (may_end && token_.text != "{") return;
+        if (!operand && token_.text == "{") fail("a value should stand before '{'");
+        brackets_ += token_.text;
+        operand = awaited = false;
+        break;
+      case opam_token::close:
+        if (may_end) return;
+        if (awaited && !brackets_.empty()) fail("a value should stand here");
+        close();
+        operand = true;
+        break;
+      case opam_token::infix_operator:
+        if (!operand) fail("an operator without a value before it");
+        [[fallthrough]];
+      case opam_token::relation:
+      case opam_token::prefix_operator:
+        operand = false;
+        awaited = true;
+        break;
+      case opam_token::colon:
+      case opam_token::end:
+        if (may_end) return;
+        fail("a value should stand here");
+    }
+    value_.push_back(token_);
+    advance();
+    if (bad_ && brackets_.empty() && operand) return;
+    throw_bad();
+  }
+}
+
+void opam_reader::recover() {
+  std::size_t at = item_begin_;
+  has_token_ = false;
+  bad_.reset();
+  token_ = opam_lexeme();
+  while (true) {
+    at = text_.find('\n', at);
+    if (at == std::string_view::npos) break;
+    ++at;
+    const std::string_view line = text_.substr(at, text_.find('\n', at) - at);
+    if (is_place_to_go_on(line, depth_ > 0)) break;
+  }
+  at = std::min(at, text_.size());
+  item_begin_ = previous_end_ = token_.begin = at;
+  lexer_.restart(at);
+}
+
+std::vector<std::string> opam_strings(const std::vector<opam_lexeme>& value) {
+  std::vector<std::string> strings;
+  std::size_t conditions = 0;
+  for (const opam_lexeme& l : value) {
+    if (l.is(opam_token::open, '{')) ++conditions;
+    if (l.is(opam_token::close, '}')) --conditions;
+    if (l.kind == opam_token::string && conditions == 0) strings.push_back(opam_string(l));
+  }
+  return strings;
+}
+
+std::vector<opam_item> opam_items(std::string_view text) {
+  std::vector<opam_item> items;
+  opam_reader reader(text);
+  while (true) {
+    const opam_part part = reader.next();
+    if (part.what == opam_part::kind::end) return items;
+    if (part.depth != 0) continue;
+    if (part.what == opam_part::kind::section_end) {
+      items.back().end = part.end;
+      continue;
+    }
+    opam_item item;
+    item.name = part.name.text;
+    item.begin = part.name.begin;
+    item.end = part.end;
+    item.is_section = part.what == opam_part::kind::section;
+    if (!item.is_section) item.strings = opam_strings(reader.value());
+    items.push_back(std::move(item));
+  }
+}
 
 }  // namespace fermata::mirror

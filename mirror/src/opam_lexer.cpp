@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A lexer by hand: each token begins with a byte that tells its kind, but for words, where the
-// longest of identifier and integer wins.
+// longest of identifier and integer wins. Lines are counted when an error has to name one.
 
 #include "opam_lexer.hpp"
 
@@ -10,9 +10,27 @@
 namespace fermata::mirror {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_word(char c) { return is_letter(c) || is_digit(c) || c == '_' || c == '-'; }
+constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+constexpr bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+// What a byte is to the scanning loops.
+enum : std::uint8_t { word_byte = 1, letter_byte = 2, blank_byte = 4 };
+constexpr std::array<std::uint8_t, 256> make_classes() {
+  std::array<std::uint8_t, 256> classes{};
+  for (unsigned i = 0; i < 256; ++i) {
+    const char c = static_cast<char>(i);
+    if (is_letter(c)) {
+      classes[i] = word_byte | letter_byte;
+    } else if (is_digit(c) || c == '_' || c == '-') {
+      classes[i] = word_byte;
+    } else if (c == ' ' || c == '\t' || c == '\n') {
+      classes[i] = blank_byte;
+    }
+  }
+  return classes;
+}
+constexpr std::array<std::uint8_t, 256> classes = make_classes();
+std::uint8_t class_of(char c) { return classes[static_cast<unsigned char>(c)]; }
 
 int hex_digit(char c) {
   if (is_digit(c)) return c - '0';
@@ -22,70 +40,64 @@ int hex_digit(char c) {
 }
 
 // Length of the part of an identifier at the start of `text`: word bytes with a letter among them,
-// or
-// `_` alone; 0 if there is none.
+// or `_` alone; 0 if there is none.
 std::size_t part_length(std::string_view text) {
-  const auto end = std::find_if_not(text.begin(), text.end(), is_word);
-  const auto length = static_cast<std::size_t>(end - text.begin());
-  if (std::any_of(text.begin(), end, is_letter)) return length;
+  std::size_t length = 0;
+  std::uint8_t seen = 0;
+  for (; length < text.size() && (class_of(text[length]) & word_byte) != 0; ++length) {
+    seen |= class_of(text[length]);
+  }
+  if ((seen & letter_byte) != 0) return length;
   return text.starts_with('_') ? 1 : 0;
+}
+
+constexpr std::string_view plain_escapes = "\\\"' nrtb";
+constexpr std::string_view escape_meanings = "\\\"' \n\r\t\b";
+
+int decimal_code(std::string_view digits) {
+  return (digits[0] - '0') * 100 + (digits[1] - '0') * 10 + (digits[2] - '0');
 }
 
 }  // namespace
 
-void opam_lexer::fail(std::string_view why) const {
-  throw opam_syntax_error(line_, at_ - line_begin_ + 1, why);
-}
-void opam_lexer::fail(const opam_lexeme& at, std::string_view why) const {
-  throw opam_syntax_error(at.line, at.column, why);
-}
-
-void opam_lexer::advance() noexcept {
-  if (text_[at_] == '\n') {
-    ++line_;
-    line_begin_ = at_ + 1;
-  }
-  ++at_;
+void opam_lexer::fail(std::size_t offset, std::string_view why) const {
+  const std::string_view before = text_.substr(0, offset);
+  const std::size_t line_begin = before.rfind('\n') + 1;  // npos + 1 is 0
+  const auto line = static_cast<std::size_t>(std::count(before.begin(), before.end(), '\n')) + 1;
+  throw opam_syntax_error(line, offset - line_begin + 1, why);
 }
 
 void opam_lexer::skip_blanks() {
-  while (!over()) {
+  while (at_ < text_.size()) {
     const char c = text_[at_];
-    if (c == ' ' || c == '\t' || c == '\n') {
-      advance();
-    } else if (at("\r\n")) {
-      advance(2);
+    if ((class_of(c) & blank_byte) != 0) {
+      ++at_;
     } else if (c == '#') {
-      skip_line_comment();
-    } else if (at("(*")) {
+      at_ = std::min(text_.find('\n', at_), text_.size());
+    } else if (c == '(' && at("(*")) {
       skip_block_comment();
+    } else if (c == '\r' && at("\r\n")) {
+      at_ += 2;
     } else {
       return;
     }
   }
 }
 
-void opam_lexer::skip_line_comment() {
-  const std::size_t end = std::min(text_.find('\n', at_), text_.size());
-  at_ = end;
-}
-
 // They nest, and quotes mean nothing inside.
 void opam_lexer::skip_block_comment() {
-  opam_lexeme start;
-  start.line = line_;
-  start.column = at_ - line_begin_ + 1;
+  const std::size_t start = at_;
   std::size_t depth = 0;
   do {
-    if (over()) fail(start, "comment without an end");
+    if (at_ >= text_.size()) fail(start, "comment without an end");
     if (at("(*")) {
       ++depth;
-      advance(2);
+      at_ += 2;
     } else if (at("*)")) {
       --depth;
-      advance(2);
+      at_ += 2;
     } else {
-      advance();
+      ++at_;
     }
   } while (depth != 0);
 }
@@ -94,82 +106,52 @@ opam_lexeme opam_lexer::next() {
   skip_blanks();
   opam_lexeme token;
   token.begin = at_;
-  token.line = line_;
-  token.column = at_ - line_begin_ + 1;
-  if (!over()) {
-    if (at("\"\"\"")) {
-      read_triple_string(token);
-    } else if (at("\"")) {
-      read_string(token);
-    } else if (is_word(text_[at_])) {
-      read_word(token);
-    } else {
-      read_symbol(token);
-    }
+  if (at_ >= text_.size()) return token;
+  const char c = text_[at_];
+  if (c == '"') {
+    token.kind = opam_token::string;
+    token.text = text_.substr(at_, string_end(at("\"\"\"") ? 3 : 1) - at_);
+  } else if ((class_of(c) & word_byte) != 0) {
+    read_word(token);
+  } else {
+    read_symbol(token);
   }
-  token.end = at_;
-  token.text = text_.substr(token.begin, token.end - token.begin);
+  at_ = token.end();
   return token;
 }
 
-void opam_lexer::read_string(opam_lexeme& token) {
-  token.kind = opam_token::string;
-  advance();
-  while (true) {
-    if (over()) fail(token, "string without an end");
-    if (text_[at_] == '"') break;
-    if (text_[at_] == '\\') {
-      read_escape(token.value);
-    } else {
-      token.value += text_[at_];
-      advance();
-    }
+// Offset behind the quotes that end the string which begins at `at_`.
+std::size_t opam_lexer::string_end(std::size_t quotes) const {
+  const std::string_view mark = std::string_view("\"\"\"").substr(0, quotes);
+  std::size_t from = at_ + quotes;
+  std::size_t end = text_.find(mark, from);
+  while (end != std::string_view::npos) {
+    const std::size_t escape = text_.substr(from, end - from).find('\\');
+    if (escape == std::string_view::npos) return end + quotes;
+    from += escape;
+    from += escape_length(from);
+    if (end < from) end = text_.find(mark, from);  // it was escaped
   }
-  advance();
-}
-
-void opam_lexer::read_triple_string(opam_lexeme& token) {
-  token.kind = opam_token::string;
-  advance(3);
-  while (true) {
-    if (over()) fail(token, "string without an end");
-    if (at("\"\"\"")) break;
-    if (text_[at_] == '\\') {
-      read_escape(token.value);
-    } else {
-      token.value += text_[at_];
-      advance();
-    }
-  }
-  advance(3);
+  fail(at_, "string without an end");
 }
 
 // At a backslash.
-void opam_lexer::read_escape(std::string& value) {
-  static constexpr std::string_view plain = "\\\"' nrtb";
-  static constexpr std::string_view meaning = "\\\"' \n\r\t\b";
-  const std::string_view rest = text_.substr(at_ + 1);
+std::size_t opam_lexer::escape_length(std::size_t at) const {
+  const std::string_view rest = text_.substr(at + 1);
+  if (rest.empty()) return 1;
+  if (plain_escapes.find(rest[0]) != std::string_view::npos) return 2;
   if (rest.starts_with('\n') || rest.starts_with("\r\n")) {  // joins two lines
-    advance(rest.starts_with('\n') ? 2 : 3);
-    while (!over() && (text_[at_] == ' ' || text_[at_] == '\t')) advance();
-    return;
+    const std::size_t line = rest.find('\n') + 1;
+    return 1 + std::min(rest.find_first_not_of(" \t", line), rest.size());
   }
-  const std::size_t known = rest.empty() ? std::string_view::npos : plain.find(rest[0]);
-  if (known != std::string_view::npos) {
-    value += meaning[known];
-    advance(2);
-  } else if (rest.size() >= 3 && std::all_of(rest.begin(), rest.begin() + 3, is_digit)) {
-    const int code = (rest[0] - '0') * 100 + (rest[1] - '0') * 10 + (rest[2] - '0');
-    if (code > 255) fail("escape over \\255 in a string");
-    value += static_cast<char>(code);
-    advance(4);
-  } else if (rest.size() >= 3 && rest[0] == 'x' && hex_digit(rest[1]) >= 0 &&
-             hex_digit(rest[2]) >= 0) {
-    value += static_cast<char>(hex_digit(rest[1]) * 16 + hex_digit(rest[2]));
-    advance(4);
-  } else {
-    fail("unknown escape in a string");
+  if (rest.size() >= 3 && std::all_of(rest.begin(), rest.begin() + 3, is_digit)) {
+    if (decimal_code(rest) > 255) fail(at, "escape over \\255 in a string");
+    return 4;
   }
+  if (rest.size() >= 3 && rest[0] == 'x' && hex_digit(rest[1]) >= 0 && hex_digit(rest[2]) >= 0) {
+    return 4;
+  }
+  fail(at, "unknown escape in a string");
 }
 
 // Parts joined by `+`, then perhaps `:part` without a blank.
@@ -197,52 +179,78 @@ std::size_t opam_lexer::integer_length() const {
   return length == sign ? 0 : length;
 }
 
-void opam_lexer::read_word(opam_lexeme& token) {
+void opam_lexer::read_word(opam_lexeme& token) const {
   const std::size_t identifier = identifier_length();
-  const std::size_t integer = integer_length();
-  if (identifier == 0 && integer == 0) fail("'-' is no value");
+  const std::size_t integer = identifier > 1 ? 0 : integer_length();
+  if (identifier == 0 && integer == 0) fail(at_, "'-' is no value");
   token.kind = identifier >= integer ? opam_token::identifier : opam_token::integer;
-  at_ += std::max(identifier, integer);
+  token.text = text_.substr(at_, std::max(identifier, integer));
 }
 
-void opam_lexer::read_symbol(opam_lexeme& token) {
+void opam_lexer::read_symbol(opam_lexeme& token) const {
   struct symbol {
     std::string_view text;
     opam_token kind;
   };
-  static constexpr std::array<symbol, 22> symbols{{
-      {"=+=", opam_token::infix_operator},
-      {"+=", opam_token::infix_operator},
-      {"=+", opam_token::infix_operator},
+  static constexpr std::array<symbol, 23> symbols{{
+      {"[", opam_token::open},
+      {"]", opam_token::close},
+      {"{", opam_token::open},
+      {"}", opam_token::close},
       {":=", opam_token::infix_operator},
-      {"=:", opam_token::infix_operator},
-      {"!=", opam_token::relation},
-      {"<=", opam_token::relation},
-      {">=", opam_token::relation},
-      {"=", opam_token::relation},
-      {"<", opam_token::relation},
-      {">", opam_token::relation},
-      {"~", opam_token::relation},
-      {"!", opam_token::prefix_operator},
-      {"?", opam_token::prefix_operator},
+      {":", opam_token::colon},
       {"&", opam_token::infix_operator},
       {"|", opam_token::infix_operator},
-      {":", opam_token::colon},
+      {">=", opam_token::relation},
+      {">", opam_token::relation},
+      {"<=", opam_token::relation},
+      {"<", opam_token::relation},
+      {"=+=", opam_token::infix_operator},
+      {"=+", opam_token::infix_operator},
+      {"=:", opam_token::infix_operator},
+      {"=", opam_token::relation},
+      {"!=", opam_token::relation},
+      {"!", opam_token::prefix_operator},
       {"(", opam_token::open},
-      {"[", opam_token::open},
-      {"{", opam_token::open},
       {")", opam_token::close},
-      {"]", opam_token::close},
+      {"+=", opam_token::infix_operator},
+      {"~", opam_token::relation},
+      {"?", opam_token::prefix_operator},
   }};
   for (const symbol& s : symbols) {
-    if (!at(s.text)) continue;
+    if (s.text[0] != text_[at_] || !at(s.text)) continue;
     token.kind = s.kind;
-    at_ += s.text.size();
+    token.text = text_.substr(at_, s.text.size());
     return;
   }
-  if (!at("}")) fail("a byte that begins no token");
-  token.kind = opam_token::close;
-  ++at_;
+  fail(at_, "a byte that begins no token");
+}
+
+std::string opam_string(const opam_lexeme& string) {
+  const std::size_t quotes =
+      string.text.size() >= 6 && string.text.starts_with("\"\"\"") ? std::size_t{3} : 1;
+  std::string_view left = string.text.substr(quotes, string.text.size() - 2 * quotes);
+  std::string value;
+  while (true) {
+    const std::size_t escape = left.find('\\');
+    value += left.substr(0, escape);
+    if (escape == std::string_view::npos) return value;
+    left.remove_prefix(escape + 1);
+    const char c = left[0];
+    if (const std::size_t known = plain_escapes.find(c); known != std::string_view::npos) {
+      value += escape_meanings[known];
+      left.remove_prefix(1);
+    } else if (c == 'x') {
+      value += static_cast<char>(hex_digit(left[1]) * 16 + hex_digit(left[2]));
+      left.remove_prefix(3);
+    } else if (is_digit(c)) {
+      value += static_cast<char>(decimal_code(left));
+      left.remove_prefix(3);
+    } else {  // a line's end
+      const std::size_t line = left.find('\n') + 1;
+      left.remove_prefix(std::min(left.find_first_not_of(" \t", line), left.size()));
+    }
+  }
 }
 
 std::string opam_quoted(std::string_view text) {

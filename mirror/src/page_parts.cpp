@@ -7,10 +7,13 @@
 #include "text.hpp"
 
 #include <fermata/loop/budget.hpp>
+#include <fermata/mirror/pages.hpp>
 
 #include <fmt/format.h>
+#include <openssl/evp.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numbers>
 
@@ -22,6 +25,21 @@ constexpr std::string_view sign =
     R"(stroke="currentColor" stroke-width="5" stroke-linecap="round"/>)"
     R"(<circle cx="25" cy="26" r="4" )"
     R"(fill="currentColor"/></svg>)";
+
+// Puts in the parts that have changed; what is unfolded stays so. A stream that is cut is opened
+// again by the browser.
+constexpr std::string_view script =
+    R"js('use strict';
+const live=new EventSource('/status/events'+location.search);
+live.onmessage=e=>{document.documentElement.dataset.live='yes';
+for(const[id,html]of Object.entries(JSON.parse(e.data))){
+const old=document.getElementById(id);if(!old)continue;
+const open=[...old.querySelectorAll('details')].map(d=>d.open);
+old.outerHTML=html;
+document.getElementById(id).querySelectorAll('details').forEach((d,i)=>{if(open[i])d.open=true})}
+const badge=document.querySelector('.badge');
+if(badge)document.title=badge.textContent+' - fermata mirror'};
+)js";
 
 std::string_view badge_class(const service_status& status) {
   if (status.error.message) return "warn";
@@ -84,16 +102,33 @@ std::string page_head(std::string_view title, int refresh_s) {
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n";
   if (refresh_s != 0) {
-    head += fmt::format("<meta http-equiv=\"refresh\" content=\"{}\">\n", refresh_s);
+    head += fmt::format("<noscript><meta http-equiv=\"refresh\" content=\"{}\"></noscript>\n",
+                        refresh_s);
   }
   head += fmt::format("<title>{}</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>{}</style>\n",
                       html_escaped(title), page_style);
   return head + "</head><body><main>\n";
 }
 
+std::string page_script() { return "<script>" + std::string(script) + "</script></body></html>\n"; }
+
+std::string_view page_policy() {
+  static const std::string text = [] {
+    std::array<unsigned char, 32> sum{};
+    EVP_Digest(script.data(), script.size(), sum.data(), nullptr, EVP_sha256(), nullptr);
+    std::array<unsigned char, 45> base64{};
+    EVP_EncodeBlock(base64.data(), sum.data(), sum.size());
+    return fmt::format(
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'; script-src 'sha256-{}'",
+        reinterpret_cast<const char*>(base64.data()));
+  }();
+  return text;
+}
+
 std::string page_banner(const service_status& status) {
   return fmt::format(
-      "<header>{}<h1><a href=\"/\">fermata mirror</a></h1>"
+      "<header id=\"banner\">{}<h1><a href=\"/\">fermata mirror</a></h1>"
       "<span class=\"badge {}\"><i></i>{}</span></header>\n",
       sign, badge_class(status), to_string(status.state));
 }
@@ -102,7 +137,7 @@ std::string page_foot(const service_status& status) {
   return fmt::format(
       "<footer><a href=\"/status\">status</a><a href=\"/status.json\">status.json</a>"
       "<a href=\"/repo\">repo</a><a href=\"/index.tar.gz\">index.tar.gz</a>"
-      "<span>fermata {} &middot; up {}</span></footer>\n</main></body></html>\n",
+      "<span>fermata {} &middot; up {}</span></footer>\n</main>\n",
       html_escaped(status.version), human_duration(status.uptime));
 }
 

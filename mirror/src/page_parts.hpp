@@ -11,12 +11,16 @@
 
 namespace fermata::mirror {
 
-/// From the doctype to the opened <main>. `refresh_s` 0: the page does not reload itself.
+/// From the doctype to the opened <main>. `refresh_s` 0: the page does not reload itself; else it
+/// does where there are no scripts.
 [[nodiscard]] std::string page_head(std::string_view title, int refresh_s);
 /// The sign, the name and the state.
 [[nodiscard]] std::string page_banner(const service_status& status);
-/// Links, version and uptime, to the end of the file.
+/// Links, version and uptime, to the closed <main>.
 [[nodiscard]] std::string page_foot(const service_status& status);
+
+/// The script that keeps the status page live, to the end of the file.
+[[nodiscard]] std::string page_script();
 
 /// The commands for `host`, which is plain.
 [[nodiscard]] std::string opam_commands(std::string_view host);

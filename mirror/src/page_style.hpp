@@ -57,6 +57,26 @@ padding-top:.8rem}
 .site{text-align:center;color:var(--soft);font-size:.88rem;margin:.35rem 0 0;overflow-wrap:anywhere}
 details{margin-top:.7rem;font-size:.9rem;color:var(--soft)}summary{cursor:pointer}
 details ul{margin:.4rem 0 0;padding-left:1.1rem;overflow-wrap:anywhere}
+.plots{display:grid;gap:1rem 1.4rem;grid-template-columns:repeat(3,minmax(0,1fr))}
+figure{margin:0}figcaption{font-size:.88rem;margin-bottom:.3rem}
+figcaption span{color:var(--soft);display:block}
+figcaption strong{color:var(--ink);font-weight:600}
+figure p{display:flex;justify-content:space-between;color:var(--soft);font-size:.75rem;
+margin:.15rem 0 0}
+.plot{display:block;width:100%;height:5.2rem;border-bottom:1px solid var(--line)}
+.plot .line{fill:none;stroke:currentColor;stroke-width:1.6;vector-effect:non-scaling-stroke;
+stroke-linejoin:round}.plot .area{fill:currentColor;opacity:.13;stroke:none}
+.plot .good,.plot .busy,.plot .warn,.plot .idle{background:none}
+.plot .bound{stroke:var(--soft);stroke-dasharray:4 4;fill:none;vector-effect:non-scaling-stroke}
+.choice{margin-left:.3rem}.choice a,.choice b{margin-right:.5rem}.choice a{color:var(--busy)}
+.choice b{color:var(--ink)}
+.actions{display:flex;flex-wrap:wrap;gap:.6rem}.actions form{display:flex;gap:.5rem;margin:0}
+button,input{font:inherit;font-size:.92rem;border-radius:9px;border:1px solid var(--line);
+padding:.4rem .9rem;background:var(--card);color:var(--ink)}
+button{cursor:pointer;font-weight:600}button:hover{border-color:var(--busy);color:var(--busy)}
+.list{list-style:none;margin:.4rem 0;padding:0}.list li{margin:.3rem 0;overflow-wrap:anywhere}
+.list span{display:block;color:var(--soft);font-size:.85rem}.apart{margin-top:.8rem}
+details form{display:flex;gap:.5rem;margin:.6rem 0}
 footer{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;color:var(--soft);font-size:.88rem;
 margin-top:1.3rem;padding:0 .2rem}
 footer a,.links a{color:inherit}footer span{margin-left:auto}
@@ -64,8 +84,9 @@ footer a,.links a{color:inherit}footer span{margin-left:auto}
 .links a{color:var(--busy);text-decoration:none}.links a:hover{text-decoration:underline}
 @keyframes breathe{50%{opacity:.25}}@keyframes roam{to{margin-left:70%}}
 @media(prefers-reduced-motion:reduce){*{animation:none!important}}
-@media(max-width:40rem){main{padding:1.1rem .8rem 2rem}.grid{grid-template-columns:minmax(0,1fr)}
-.card{padding:1rem}.lead{font-size:1.15rem}footer span{margin-left:0;width:100%}
+@media(max-width:40rem){main{padding:1.1rem .8rem 2rem}.grid,
+.plots{grid-template-columns:minmax(0,1fr)}.card{padding:1rem}.lead{font-size:1.15rem}
+footer span{margin-left:0;width:100%}
 pre{font-size:.8rem;white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.6}}
 )css";
 

@@ -22,6 +22,9 @@ public:
   void begin(std::string_view phase);
   void end();
 
+  /// The longest gap since the last call. It measures anew, so phases see what came before too.
+  [[nodiscard]] std::chrono::nanoseconds take_recent();
+
   /// The longest gaps since the first phase began.
   [[nodiscard]] gap_report longest() const;
 
@@ -30,8 +33,13 @@ private:
   std::function<void(const phase_report&)> hook_;
   std::string_view phase_;
   time_point began_{};
+  std::chrono::nanoseconds cpu_before_{0};
   std::uint64_t looks_before_ = 0;
+  void note_gaps();
+
   gap_report longest_;
+  gap_report phase_longest_;
+  std::chrono::nanoseconds recent_{0};
 };
 
 }  // namespace fermata::mirror

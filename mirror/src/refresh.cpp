@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
-// From a remote to a generation: clone, walk, index. What is used on the way stands in one struct
-// that outlives all of it, so that it is freed in slices however the work ends.
+// From a remote to a generation: clone or fetch, walk, index. What is used on the way stands in one
+// struct that outlives all of it, so that it is freed in slices however the work ends.
+//
+// The objects stay in the service's store, the list of files and the places of the blocks in
+// `kept_index`: groups of files that did not change are taken over from the index that is served.
 
+#include "kept_index.hpp"
 #include "service_core.hpp"
 
 #include <fermata/git_mem/clone.hpp>
+#include <fermata/git_mem/fetch.hpp>
 #include <fermata/git_mem/tree.hpp>
 #include <fermata/git_mem/walk.hpp>
 #include <fermata/mirror/index_builder.hpp>
@@ -12,8 +17,6 @@
 #include <fermata/promise/detach.hpp>
 #include <fermata/promise/pause.hpp>
 
-#include <charconv>
-#include <deque>
 #include <utility>
 
 namespace fermata::mirror {
@@ -33,22 +36,11 @@ constexpr std::size_t repo_bytes_on_loop = 16 * 1024;
 constexpr int deepest_tag = 16;
 
 struct workshop {
-  git_mem::object_store store;
   git_mem::snapshot_ptr from;
   git_mem::commit commit;
-  std::deque<git_mem::tree_walk::entry> files;  // below packages/; no block of it is ever copied
   std::unique_ptr<generation> made;
+  std::unique_ptr<kept_index> kept = std::make_unique<kept_index>();
 };
-
-promise<> free_in_slices(workshop& w) {
-  w.from.reset();
-  w.store.publish(git_mem::snapshot());
-  while (w.store.reclaim_step()) co_await maybe_pause(free_cost);
-  while (!w.files.empty()) {
-    w.files.pop_back();
-    co_await maybe_pause(file_cost);
-  }
-}
 
 void show_clone(service_core& core, const git_mem::clone_progress& p) {
   if (p.phase == git_mem::clone_phase::done) return;  // what was done last stays in sight
@@ -79,23 +71,66 @@ promise<git_mem::object_id> peel(git_mem::snapshot_ptr from, git_mem::object_id 
   throw failure(reason::limit, "tag " + id.hex() + ": too many tags of tags");
 }
 
-promise<> clone_into(service_core& core, workshop& w) {
+promise<git_mem::object_id> clone_all(service_core& core, git_mem::clone_options how) {
   core.meter.begin("clone");
-  git_mem::clone_options how = core.options.clone;
-  how.on_progress = [&core](const git_mem::clone_progress& p) { show_clone(core, p); };
   promise<git_mem::clone_result> cloning = git_mem::clone(core.options.remote, std::move(how));
   git_mem::clone_result cloned = co_await std::move(cloning);
-  if (cloned.is_empty()) {
+  const git_mem::object_id tip = cloned.tip;
+  if (!cloned.is_empty()) {
+    core.store.publish(git_mem::make_snapshot(core.store, std::move(cloned)));
+    core.is_store_sound = true;
+    core.is_store_saved = false;
+  }
+  co_return tip;
+}
+
+// What is wrong with more than the connection may come from what we have: then all is cloned anew.
+promise<git_mem::object_id> fetch_new(service_core& core, git_mem::clone_options how) {
+  core.meter.begin("fetch");
+  promise<git_mem::fetch_result> fetching =
+      git_mem::fetch(core.store, core.options.remote, std::move(how));
+  try {
+    const git_mem::fetch_result fetched = co_await std::move(fetching);
+    if (fetched.has_new) core.is_store_saved = false;
+    co_return fetched.tip;
+  } catch (const failure& f) {
+    core.is_store_sound = f.why() == reason::remote || f.why() == reason::not_found;
+    throw;
+  }
+}
+
+promise<> receive_into(service_core& core, workshop& w) {
+  git_mem::clone_options how = core.options.clone;
+  how.on_progress = [&core](const git_mem::clone_progress& p) { show_clone(core, p); };
+  const bool is_known =
+      core.is_store_sound && core.store.current()->packs.size() <= core.options.most_fetches;
+  promise<git_mem::object_id> receiving =
+      is_known ? fetch_new(core, std::move(how)) : clone_all(core, std::move(how));
+  const git_mem::object_id tip = co_await receiving;
+  if (tip.is_zero()) {
     throw failure(reason::not_found, "cannot index " + core.remote.text +
                                          ": the repository is empty: it has no commit");
   }
-  const git_mem::object_id tip = cloned.tip;
-  w.store.publish(git_mem::make_snapshot(w.store, std::move(cloned)));
-  w.from = w.store.current();
+  w.from = core.store.current();
   promise<git_mem::object_id> peeled = peel(w.from, tip);
   const git_mem::object_id id = co_await peeled;
   w.commit = git_mem::read_commit(w.from, id);
   co_await maybe_pause(parse_cost);
+}
+
+// The files of a folder that is new as a whole.
+promise<> walk_all(service_core& core, workshop& w) {
+  git_mem::tree_walk walk(w.from, w.kept->packages);
+  for (;;) {
+    const git_mem::tree_walk::result r = walk.step();
+    if (r.found != nullptr) {
+      w.kept->files.push_back(*r.found);
+      core.progress.done = w.kept->files.size();
+    }
+    if (r.state == step_state::error) throw failure(walk.error()).at("packages");
+    co_await maybe_pause(r.cost);
+    if (r.state == step_state::done) co_return;
+  }
 }
 
 promise<> walk_packages(service_core& core, workshop& w) {
@@ -107,17 +142,15 @@ promise<> walk_packages(service_core& core, workshop& w) {
   if (!packages || packages->mode != file_mode::tree) {
     throw failure(reason::not_found, "it has no folder packages/, so it is no opam repository");
   }
-  git_mem::tree_walk walk(w.from, packages->id);
-  for (;;) {
-    const git_mem::tree_walk::result r = walk.step();
-    if (r.found != nullptr) {
-      w.files.push_back(*r.found);
-      core.progress.done = w.files.size();
-    }
-    if (r.state == step_state::error) throw failure(walk.error()).at("packages");
-    co_await maybe_pause(r.cost);
-    if (r.state == step_state::done) co_return;
+  w.kept->packages = packages->id;
+  if (core.kept == nullptr || !w.from->find_object(core.kept->packages)) {
+    promise<> walked = walk_all(core, w);
+    co_await walked;
+    co_return;
   }
+  promise<file_list> listing = list_changed(w.from, packages->id, *core.kept);
+  w.kept->files = co_await std::move(listing);
+  core.progress.done = w.kept->files.size();
 }
 
 // Until the builder wants more, or has all.
@@ -193,6 +226,7 @@ promise<> read_roots(service_core& core, workshop& w) {
   repo_settings settings;
   settings.upstream = core.remote.text;
   settings.stamp = w.made->commit;
+  settings.archive_mirrors = core.options.archive_mirrors;
   repo_file own;
   if (upstream && upstream->size() > repo_bytes_on_loop) {
     promise<repo_file> making = detach(make_repo, std::move(upstream), std::move(settings));
@@ -213,22 +247,50 @@ promise<> add_root(index_builder& builder, std::string path, std::string_view te
   co_await added;
 }
 
+promise<> add_files(service_core& core, workshop& w, index_builder& builder) {
+  const file_list& files = w.kept->files;
+  group_finder groups(core.kept.get(), files);
+  for (std::size_t at = 0; at < files.size();) {
+    promise<std::size_t> ends = groups.end_of(at);
+    const std::size_t end = co_await ends;
+    promise<const index_group*> finding = groups.find_same(at, end);
+    const index_group* same = co_await finding;
+    if (same != nullptr) {
+      builder.take_over(text_of(core.kept->served->what.index), core.kept->blocks, *same);
+      promise<> taken = drive(builder);
+      co_await taken;
+      core.progress.done = *core.progress.done + (end - at);
+      at = end;
+    }
+    for (; at < end; ++at) {
+      promise<> added = add_file(builder, w.from, files[at]);
+      co_await added;
+      ++*core.progress.done;
+      core.progress.bytes = builder.output_bytes();
+      co_await maybe_pause(file_cost);
+    }
+  }
+}
+
+void finish_generation(workshop& w, index_result result) {
+  w.made->files = result.files;
+  w.made->etag = std::move(result.etag);
+  w.made->index = std::move(result.bytes);
+  for (std::string& note : result.notes) w.made->notes.push_back(std::move(note));
+  w.kept->blocks = std::move(result.blocks);
+  w.kept->groups = std::move(result.groups);
+}
+
 promise<> index_files(service_core& core, workshop& w) {
   core.meter.begin("index");
   core.enter("index");
-  core.progress.total = w.files.size();
+  core.progress.total = w.kept->files.size();
   core.progress.done = 0;
   promise<> roots = read_roots(core, w);
   co_await roots;
   index_builder builder;
-  while (!w.files.empty()) {
-    promise<> added = add_file(builder, w.from, w.files.front());
-    co_await added;
-    w.files.pop_front();
-    ++*core.progress.done;
-    core.progress.bytes = builder.output_bytes();
-    co_await maybe_pause(file_cost);
-  }
+  promise<> all = add_files(core, w, builder);
+  co_await all;
   promise<> repo = add_root(builder, "repo", w.made->repo);
   co_await repo;
   if (w.made->version) {
@@ -238,11 +300,7 @@ promise<> index_files(service_core& core, workshop& w) {
   builder.finish();
   promise<> finished = drive(builder);
   co_await finished;
-  index_result result = builder.take();
-  w.made->files = result.files;
-  w.made->etag = std::move(result.etag);
-  w.made->index = std::move(result.bytes);
-  for (std::string& note : result.notes) w.made->notes.push_back(std::move(note));
+  finish_generation(w, builder.take());
 }
 
 promise<> index_commit(service_core& core, workshop& w) {
@@ -261,11 +319,12 @@ promise<> index_commit(service_core& core, workshop& w) {
   }
 }
 
-promise<> clone_and_index(service_core& core, workshop& w) {
+promise<> receive_and_index(service_core& core, workshop& w) {
   core.state = core.served ? service_state::updating : service_state::cloning;
-  promise<> cloned = clone_into(core, w);
-  co_await cloned;
-  if (core.served && core.served->what.commit == w.commit.id.hex()) co_return;
+  promise<> received = receive_into(core, w);
+  co_await received;
+  const bool is_served = core.served && core.served->what.commit == w.commit.id.hex();
+  if (is_served && core.kept != nullptr) co_return;
   if (!core.served) core.state = service_state::indexing;
   promise<> indexed = index_commit(core, w);
   co_await indexed;
@@ -273,26 +332,39 @@ promise<> clone_and_index(service_core& core, workshop& w) {
 
 }  // namespace
 
-promise<std::unique_ptr<generation>> make_generation(service_core& core) {
+promise<> reclaim(git_mem::object_store& store) {
+  while (store.reclaim_step()) co_await maybe_pause(free_cost);
+}
+
+promise<made_generation> make_generation(service_core& core) {
   workshop w;
   std::exception_ptr failed;
-  promise<> working = clone_and_index(core, w);
+  promise<> working = receive_and_index(core, w);
   try {
     co_await working;
-  } catch (const std::exception&) {  // which a cancel is not
+  } catch (...) {  // a cancel too: what was made until then is much
     failed = std::current_exception();
   }
   core.meter.begin("release");
-  promise<> freed = free_in_slices(w);
+  w.from.reset();
+  promise<> freed = reclaim(core.store);
   co_await freed;
-  core.meter.end();
+  if (failed || w.made == nullptr) {
+    promise<> files_freed = free_in_slices(w.kept->files);
+    co_await files_freed;
+  }
   if (failed) {
-    if (w.made) {
-      while (w.made->index.release_slice()) co_await maybe_pause(free_cost);
-    }
+    // Of a commit that came but could not be indexed something may be missing.
+    if (w.made) core.is_store_sound = false;
+    while (w.made && w.made->index.release_slice()) co_await maybe_pause(free_cost);
+    core.meter.end();
     std::rethrow_exception(failed);
   }
-  co_return std::move(w.made);
+  core.meter.end();
+  made_generation made;
+  made.what = std::move(w.made);
+  if (made.what) made.kept = std::move(w.kept);
+  co_return made;
 }
 
 }  // namespace fermata::mirror

@@ -15,8 +15,15 @@ namespace {
 
 bool is_absolute(const std::string& address) { return address.find("://") != std::string::npos; }
 
-std::string our_fields(const repo_settings& settings) {
-  return "upstream: " + opam_quoted(settings.upstream) + "\nstamp: " + opam_quoted(settings.stamp) +
+// `upstream_mirrors` follow ours.
+std::string our_fields(const repo_settings& settings,
+                       const std::vector<std::string>& upstream_mirrors = {}) {
+  std::string mirrors;
+  for (const auto* list : {&settings.archive_mirrors, &upstream_mirrors}) {
+    for (const std::string& m : *list) mirrors += (mirrors.empty() ? "" : " ") + opam_quoted(m);
+  }
+  return (mirrors.empty() ? "" : "archive-mirrors: [" + mirrors + "]\n") +
+         "upstream: " + opam_quoted(settings.upstream) + "\nstamp: " + opam_quoted(settings.stamp) +
          "\n";
 }
 
@@ -34,7 +41,7 @@ std::size_t end_of_cut(std::string_view text, const opam_item& item) {
 
 std::string rewritten(std::string_view text, const repo_settings& settings) {
   std::string kept;
-  std::string mirrors;
+  std::vector<std::string> mirrors;
   std::size_t at = 0;
   for (const opam_item& item : opam_items(text)) {
     if (item.is_section) continue;
@@ -42,7 +49,7 @@ std::string rewritten(std::string_view text, const repo_settings& settings) {
     if (item.name == "archive-mirrors") {
       drop = true;
       for (const std::string& address : item.strings) {
-        if (is_absolute(address)) mirrors += (mirrors.empty() ? "" : " ") + opam_quoted(address);
+        if (is_absolute(address)) mirrors.push_back(address);
       }
     }
     if (!drop) continue;
@@ -51,8 +58,7 @@ std::string rewritten(std::string_view text, const repo_settings& settings) {
   }
   kept += text.substr(at);
   if (!kept.empty() && kept.back() != '\n') kept += '\n';
-  if (!mirrors.empty()) kept += "archive-mirrors: [" + mirrors + "]\n";
-  return kept + our_fields(settings);
+  return kept + our_fields(settings, mirrors);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <span>
+#include <thread>
 #include <utility>
 
 namespace fermata::mirror {
@@ -20,8 +21,15 @@ constexpr std::chrono::microseconds hash_cost{20};
 
 served_ptr graveyard::adopt(const std::shared_ptr<graveyard>& yard,
                             std::unique_ptr<served_generation> g) {
-  return {g.release(), [yard](const served_generation* last) {
-            yard->bury(std::unique_ptr<served_generation>(const_cast<served_generation*>(last)));
+  const std::thread::id home = std::this_thread::get_id();
+  return {g.release(), [yard, home](const served_generation* last) {
+            std::unique_ptr<served_generation> dead(const_cast<served_generation*>(last));
+            if (std::this_thread::get_id() == home) {
+              yard->bury(std::move(dead));
+            } else {  // where that loop has ended it is freed here
+              static_cast<void>(yard->home_->post(
+                  [yard, left = std::move(dead)]() mutable { yard->bury(std::move(left)); }));
+            }
           }};
 }
 

@@ -4,6 +4,7 @@
 /// Thread: loop.
 #pragma once
 
+#include <fermata/loop/event_loop.hpp>
 #include <fermata/mirror/generation.hpp>
 #include <fermata/promise/promise.hpp>
 
@@ -23,10 +24,12 @@ struct served_generation {
 
 using served_ptr = std::shared_ptr<const served_generation>;
 
-/// Frees generations in slices after their last reader, who may be any connection, has let go.
+/// Frees generations in slices after their last reader, who may be any connection of any loop, has
+/// let go.
 class graveyard {
 public:
   /// Pauses: never. Lifetime: the yard outlives what it has adopted, by sharing.
+  /// Thread: the last reader may be on any; what it leaves is sent to the loop that adopts.
   [[nodiscard]] static served_ptr adopt(const std::shared_ptr<graveyard>& yard,
                                         std::unique_ptr<served_generation> g);
   /// Frees what comes until it is cancelled; after that readers free at once.
@@ -35,6 +38,7 @@ public:
 private:
   void bury(std::unique_ptr<served_generation> g) noexcept;
 
+  mailbox_ptr home_ = event_loop::current().letters();
   std::vector<std::unique_ptr<served_generation>> dead_;
   resolver<> wake_;
   bool is_tended_ = false;

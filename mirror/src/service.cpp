@@ -3,7 +3,9 @@
 // reason to.
 
 #include "service_core.hpp"
+#include "units.hpp"
 
+#include <fermata/git_mem/saved_store.hpp>
 #include <fermata/mirror/service.hpp>
 #include <fermata/promise/context.hpp>
 #include <fermata/promise/detach.hpp>
@@ -11,12 +13,15 @@
 #include <fermata/promise/scope.hpp>
 #include <fermata/promise/sleep.hpp>
 
+#include <filesystem>
 #include <utility>
 
 namespace fermata::mirror {
 namespace {
 
 constexpr std::chrono::milliseconds repeat_cancel{1};
+constexpr std::chrono::microseconds slice_cost{50};
+constexpr std::chrono::microseconds find_cost{1};
 
 loaded_generation load(data_directory* from, std::string remote, std::string branch) {
   return from->load(remote, branch);
@@ -24,12 +29,58 @@ loaded_generation load(data_directory* from, std::string remote, std::string bra
 
 void save(data_directory* to, const generation* what) { to->save(*what); }
 
+bool exists(const std::string& path) { return std::filesystem::exists(path); }
+
 void announce(const service_core& core) {
   if (core.options.on_served) core.options.on_served(core.served->what);
 }
 
 void warn(const service_core& core, const std::string& text) {
   core.loop.log(log_level::warn, "mirror", text);
+}
+
+// What upstream listed, but did not send, cannot be cloned from here.
+promise<> show_store(service_core& core) {
+  core.meter.begin("release");
+  const git_mem::snapshot_ptr now = core.store.current();
+  if (now->packs.empty()) co_return;
+  auto shown = std::make_shared<git_mem::snapshot>();
+  shown->packs = now->packs;
+  shown->shallow = now->shallow;
+  for (std::size_t i = 0; i < now->refs.size(); ++i) {
+    if (now->find_object(now->refs[i].id)) shown->refs.push_back(now->refs[i]);
+    co_await maybe_pause(find_cost);
+  }
+  core.shown = std::move(shown);
+  promise<> reclaimed = reclaim(core.store);
+  co_await reclaimed;
+  core.meter.end();
+}
+
+// What an index was made of; without it the first update is a clone.
+promise<> restore_store(service_core& core) {
+  core.meter.begin("restore");
+  promise<bool> looking = detach([at = core.data.value().store_path()] { return exists(at); });
+  const bool is_there = co_await looking;
+  if (!is_there) co_return;
+  std::string refused;
+  promise<> restoring =
+      git_mem::restore(core.store, core.data->store_path(), core.options.clone.pack);
+  try {
+    co_await restoring;
+    core.is_store_sound = true;
+  } catch (const error& e) {
+    refused = e.what();
+  }
+  core.meter.end();
+  if (refused.empty()) {
+    promise<> shown = show_store(core);
+    co_await shown;
+    co_return;
+  }
+  promise<> aside = detach([from = &*core.data] { from->refuse_store(); });
+  co_await aside;
+  warn(core, "cannot use the repository that was kept: " + refused);
 }
 
 // A damaged or unreadable file is no reason not to serve: the clone makes a new one.
@@ -46,20 +97,82 @@ promise<> load_saved(service_core& core) {
   }
   if (!loaded.refused.empty()) warn(core, "cannot use the index that was kept: " + loaded.refused);
   if (!loaded.found) co_return;
-  promise<> swapped = swap_in(core, std::move(loaded.found));
+  made_generation found;
+  found.what = std::move(loaded.found);
+  promise<> swapped = swap_in(core, std::move(found));
   co_await swapped;
   announce(core);
+  promise<> restored = restore_store(core);
+  co_await restored;
 }
 
-promise<> save_served(service_core& core) {
-  if (!core.data) co_return;
+promise<> save_served(service_core& core, bool is_new) {
+  if (!core.data || (!is_new && core.is_store_saved)) co_return;
   const served_ptr what = core.served;  // held here: its last holder must be on the loop
   core.meter.begin("save");
   promise<> saving = detach(save, &*core.data, &what->what);
   try {
     co_await saving;
+    promise<> saving_store = git_mem::save(core.store, core.data->store_path());
+    co_await saving_store;
+    core.is_store_saved = true;
   } catch (const std::exception& e) {
     warn(core, std::string("cannot keep the index: ") + e.what());
+  }
+  core.meter.end();
+}
+
+// After a restart an index is built again, to know what it is made of: it is the one that is
+// served.
+bool is_served_already(const service_core& core, const generation& made) {
+  return core.served && core.served->what.etag == made.etag &&
+         core.served->what.commit == made.commit;
+}
+
+promise<> adopt_parts(service_core& core, made_generation made) {
+  made.kept->served = core.served;
+  core.kept = std::move(made.kept);
+  while (made.what->index.release_slice()) co_await maybe_pause(slice_cost);
+}
+
+std::vector<std::string> texts_of(const std::vector<catalogue_note>& notes) {
+  std::vector<std::string> texts;
+  for (const catalogue_note& n : notes) texts.push_back(n.where + ":" + n.what);
+  return texts;
+}
+
+package_status package_status_of(const archive_catalogue& catalogue) {
+  constexpr std::size_t most = 100;
+  const catalogue_counts counts = catalogue.counts();
+  package_status p;
+  p.is_known = true;
+  p.opam_files = counts.opam_files;
+  p.unavailable = counts.unavailable;
+  p.archives = counts.archives;
+  p.alternatives = counts.alternatives;
+  p.without_checksum = counts.without_checksum;
+  p.version_control = counts.version_control;
+  p.refused = counts.refused;
+  p.faults = counts.faults;
+  p.fault_list = texts_of(catalogue.faults(most));
+  p.skipped_list = texts_of(catalogue.skipped(most));
+  p.conflict_list = texts_of(catalogue.conflicts(most));
+  return p;
+}
+
+// One opam file that cannot be read stops nothing: it is shown.
+promise<> read_catalogue(service_core& core) {
+  core.meter.begin("read");
+  promise<catalogue_update> reading = core.catalogue.read(core.store.current(), core.kept->files);
+  try {
+    catalogue_update update = co_await std::move(reading);
+    core.packages = package_status_of(core.catalogue);
+    if (core.archives) {
+      promise<> taking = core.archives->update(std::move(update));
+      co_await taking;
+    }
+  } catch (const git_mem::failure& f) {
+    warn(core, std::string("cannot read the opam files: ") + f.what());
   }
   core.meter.end();
 }
@@ -68,11 +181,14 @@ promise<bool> try_once(service_core& core) {
   core.update_wanted = false;
   core.try_began = core.loop.now();
   core.error.next_try.reset();
-  std::unique_ptr<generation> fresh;
+  made_generation fresh;
   std::string failed;
-  promise<std::unique_ptr<generation>> making = make_generation(core);
+  promise<made_generation> making = with_timeout(core.options.update_time, make_generation(core));
   try {
     fresh = co_await std::move(making);
+  } catch (const timed_out&) {
+    failed = "the update of " + core.remote.text + " was given up: it took over " +
+             duration_text(core.options.update_time);
   } catch (const std::exception& e) {
     failed = e.what();
   }
@@ -82,37 +198,56 @@ promise<bool> try_once(service_core& core) {
     core.note_failure(std::move(failed));
     co_return false;
   }
-  const bool is_new = fresh != nullptr;
+  const bool is_made = fresh.what != nullptr;
+  const bool is_new = is_made && !is_served_already(core, *fresh.what);
   if (is_new) {
     promise<> swapped = swap_in(core, std::move(fresh));
     co_await swapped;
+  } else if (is_made) {
+    promise<> adopted = adopt_parts(core, std::move(fresh));
+    co_await adopted;
   }
+  promise<> shown = show_store(core);
+  co_await shown;
   core.state = service_state::ready;
   core.error = error_status();
-  if (!is_new) co_return true;
-  announce(core);
-  promise<> saved = save_served(core);
+  core.last_update = wall_now();
+  ++core.updates_done;
+  if (is_new) announce(core);
+  if (is_made) {
+    promise<> read = read_catalogue(core);
+    co_await read;
+  }
+  promise<> saved = save_served(core, is_new);
   co_await saved;
   co_return true;
 }
 
+// Asked for, or due. Who asks waits until the try before has begun long enough ago.
 promise<> wait_for_reason(service_core& core, bool succeeded) {
-  if (core.update_wanted) co_return;
-  auto [woken, wake] = make_promise<>();
-  core.wake = std::move(wake);
-  promise<> waiting = succeeded ? woken : with_timeout(core.next_delay, woken);
-  try {
-    co_await waiting;
-  } catch (const timed_out&) {  // the reason is the last failure
+  if (!core.update_wanted) {
+    auto [woken, wake] = make_promise<>();
+    core.wake = std::move(wake);
+    const std::chrono::nanoseconds delay = succeeded ? core.plan_update() : core.next_delay;
+    promise<> waiting = delay.count() == 0 ? woken : with_timeout(delay, woken);
+    try {
+      co_await waiting;
+    } catch (const timed_out&) {  // the reason is the last failure, or the interval
+    }
   }
+  core.next_update.reset();
+  const std::chrono::nanoseconds rest = core.pause_left();
+  if (!core.update_wanted || rest.count() <= 0) co_return;
+  promise<> pause_over = sleep_for(rest);
+  co_await pause_over;
 }
 
 }  // namespace
 
-promise<> swap_in(service_core& core, std::unique_ptr<generation> fresh) {
+promise<> swap_in(service_core& core, made_generation fresh) {
   core.meter.begin("swap");
   auto next = std::make_unique<served_generation>();
-  next->what = std::move(*fresh);
+  next->what = std::move(*fresh.what);
   next->last_modified = std::min(next->what.commit_time, wall_now());
   promise<std::string> repo = etag_of(next->what.repo);
   next->repo_etag = co_await repo;
@@ -121,6 +256,14 @@ promise<> swap_in(service_core& core, std::unique_ptr<generation> fresh) {
     next->version_etag = co_await version;
   }
   core.served = graveyard::adopt(core.yard, std::move(next));
+  for (const auto& replica : core.replicas) publish(*replica, core.served);
+  if (fresh.kept) fresh.kept->served = core.served;
+  std::swap(core.kept, fresh.kept);
+  if (fresh.kept) {
+    fresh.kept->served.reset();
+    promise<> freed = free_in_slices(fresh.kept->files);
+    co_await freed;
+  }
   core.meter.end();
 }
 
@@ -136,16 +279,44 @@ promise<> keep_fresh(std::shared_ptr<service_core> core) {
   }
 }
 
+namespace {
+
+promise<> keep_samples(std::shared_ptr<service_core> core) {
+  for (;;) {
+    if (core->data) {
+      promise<disk_status> looking = detach([from = &*core->data] { return from->disk(); });
+      core->disk = co_await looking;
+    }
+    promise<> tick = sleep_for(history::short_period);
+    co_await tick;
+    core->take_sample();
+  }
+}
+
+}  // namespace
+
 service::service(service_options options)
     : core_(std::make_shared<service_core>(std::move(options))),
-      server_(make_routes(core_), core_->options.http) {}
+      server_(make_handler(core_), core_->options.http) {
+  core_->server = &server_.counters();
+}
 
 service::~service() = default;
 
 std::string service::listen(std::string_view address) {
-  core_->address = server_.listen(address);
-  return core_->address;
+  tcp_listener listener(address);
+  std::string real = listener.address();
+  serve(std::move(listener));
+  return real;
 }
+
+void service::serve(tcp_listener listener) {
+  core_->address = listener.address();
+  auto shared = std::make_shared<tcp_listener>(std::move(listener));  // functions are copied
+  server_.accept_from([shared] { return shared->accept(); });
+}
+
+service_link service::link() const { return {core_->loop.letters(), core_}; }
 
 namespace {
 
@@ -176,6 +347,8 @@ promise<> end_work(promise<> work) {
 promise<> service::run() {
   auto body = [core = core_](scope& s) {
     s.fork_daemon([yard = core->yard] { return graveyard::tend(yard); });
+    s.fork_daemon([core] { return keep_samples(core); });
+    if (core->archives) s.fork_daemon([core] { return core->archives->run(); });
     return keep_fresh(core);
   };
   promise<> work = named("mirror", [body = std::move(body)] {
@@ -186,9 +359,12 @@ promise<> service::run() {
   return std::move(task.future);
 }
 
+http::handler service::handler() const { return make_handler(core_); }
+
 bool service::ask_update() { return core_->ask_update(); }
 
 promise<> service::shutdown(std::chrono::nanoseconds patience) {
+  core_->is_ending = true;
   return server_.shutdown(patience);
 }
 
@@ -199,6 +375,11 @@ progress_status service::progress() const { return core_->progress_now(); }
 std::shared_ptr<const generation> service::current() const {
   if (!core_->served) return nullptr;
   return {core_->served, &core_->served->what};
+}
+
+std::optional<archive_status> service::archives() const {
+  if (!core_->archives) return std::nullopt;
+  return core_->archives->status();
 }
 
 const http::server_counters& service::counters() const noexcept { return server_.counters(); }

@@ -3,7 +3,7 @@
 
 #include "service_core.hpp"
 
-#include <fermata/git_mem/naming.hpp>
+#include <fermata/git_mem/git_view.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -43,10 +43,13 @@ service_core::service_core(service_options o)
     : options(std::move(o)),
       remote(git_mem::remote_url::parse(options.remote)),
       loop(event_loop::current()),
-      meter(loop, options.on_phase),
-      started(loop.now()) {
+      meter(loop, [this](const phase_report& r) { note_phase(r); }),
+      catalogue(options.archives.allow_file),
+      started(loop.now()),
+      sampled(started) {
   git_mem::prepare();
   if (!options.data_directory.empty()) data.emplace(options.data_directory);
+  if (!options.archives.folder.empty()) archives.emplace(options.archives, catalogue);
 }
 
 void service_core::enter(std::string_view progress_phase) {
@@ -91,11 +94,72 @@ service_status service_core::status() const {
     s.index = {served->what.index.size(), served->what.files, served->what.etag,
                served->what.notes};
   }
+  s.packages = packages;
+  if (archives) s.archives = archives->status();
   s.memory = read_memory_status();
+  s.disk = disk;
   s.error = error;
+  s.updates = {
+      last_update,        next_update, updates_done, updates_failed, !options.update_secret.empty(),
+      options.update_path};
+  s.requests.total = requests.requests();
+  s.requests.failures = requests.failures();
+  const http::server_counters counted = server_counters();
+  s.requests.connections = counted.active_connections;
+  s.requests.refused_connections = counted.refused_connections;
+  s.requests.overloaded = counted.overloaded;
+  s.requests.rate_limited = counted.rate_limited;
+  s.requests.sent_bytes = counted.sent_bytes;
   s.uptime = duration_cast<seconds>(loop.now() - started);
   s.now = wall_now();
   return s;
+}
+
+http::server_counters service_core::server_counters() const {
+  http::server_counters all;
+  if (server != nullptr) all = *server;
+  for (const auto& r : replicas) {
+    const http::server_counters& one = r->counters;
+    all.connections += one.connections;
+    all.refused_connections += one.refused_connections;
+    all.active_connections += one.active_connections;
+    all.requests += one.requests;
+    for (std::size_t i = 0; i < all.responses.size(); ++i) all.responses[i] += one.responses[i];
+    all.active_requests += one.active_requests;
+    all.overloaded += one.overloaded;
+    all.rate_limited += one.rate_limited;
+    all.malformed += one.malformed;
+    all.timeouts += one.timeouts;
+    all.handler_failures += one.handler_failures;
+    all.accept_failures += one.accept_failures;
+    all.received_bytes += one.received_bytes;
+    all.sent_bytes += one.sent_bytes;
+  }
+  return all;
+}
+
+void service_core::note_phase(const phase_report& r) {
+  phase_times& times = phases[std::string(r.phase)];
+  times.elapsed.record(r.elapsed);
+  times.longest_gap = std::max(times.longest_gap, r.gap.wall);
+  if (options.on_phase) options.on_phase(r);
+}
+
+void service_core::take_sample() {
+  const time_point now = loop.now();
+  sample s;
+  s.end = wall_now();
+  s.length = duration_cast<milliseconds>(now - std::exchange(sampled, now));
+  s.requests = requests.requests() - std::exchange(sampled_requests, requests.requests());
+  s.failures = requests.failures() - std::exchange(sampled_failures, requests.failures());
+  const std::uint64_t sent = server_counters().sent_bytes;
+  s.sent_bytes = sent - std::exchange(sampled_bytes, sent);
+  const histogram recent = requests.take_recent();
+  s.latency_p50 = recent.quantile(0.5);
+  s.latency_p99 = recent.quantile(0.99);
+  s.longest_gap = meter.take_recent();
+  s.rss_bytes = read_memory_status().rss_bytes.value_or(0);
+  past.add(s);
 }
 
 std::chrono::seconds service_core::retry_after() const {
@@ -124,6 +188,7 @@ void service_core::note_failure(std::string message) {
   const std::chrono::nanoseconds delay(
       std::llround(std::min(doubled, limit) * spread(options.jitter)));
   last_try = loop.now() - try_began;
+  ++updates_failed;
   loop.log(log_level::error, "mirror",
            message + " (try " + std::to_string(tries) + ", next in " +
                std::to_string(duration_cast<milliseconds>(delay).count()) + " ms)");
@@ -131,6 +196,17 @@ void service_core::note_failure(std::string message) {
   error.tries = tries;
   error.next_try = wall_now() + std::chrono::ceil<seconds>(delay);
   next_delay = delay;
+}
+
+std::chrono::nanoseconds service_core::plan_update() {
+  const auto interval = static_cast<double>(options.update_interval.count());
+  const std::chrono::nanoseconds delay(std::llround(interval * spread(options.jitter)));
+  if (delay.count() > 0) next_update = wall_now() + std::chrono::ceil<seconds>(delay);
+  return delay;
+}
+
+std::chrono::nanoseconds service_core::pause_left() const {
+  return std::max(try_began + options.update_pause - loop.now(), std::chrono::nanoseconds(0));
 }
 
 bool service_core::ask_update() {

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: MIT
 // What is at which path. Every handler answers at once, from what is served at that moment.
 
+#include "archive_cards.hpp"
+#include "archives_json.hpp"
+#include "serve_data.hpp"
 #include "service_core.hpp"
+#include "status_stream.hpp"
 
+#include <fermata/git_mem/http_backend.hpp>
 #include <fermata/mirror/index_builder.hpp>
 #include <fermata/mirror/pages.hpp>
 
@@ -15,8 +20,6 @@ namespace {
 using http::request;
 using http::response;
 
-// May be kept, but must be asked about: whoever keeps it follows a new commit at once.
-constexpr std::string_view ask_each_time = "no-cache";
 constexpr std::string_view never_keep = "no-store";
 
 response plain(int status, std::string text) {
@@ -29,8 +32,9 @@ response page(std::string html) {
   response r;
   r.headers.add("Content-Type", "text/html; charset=utf-8");
   r.headers.add("Cache-Control", never_keep);
-  r.headers.add("Content-Security-Policy",
-                "default-src 'none'; style-src 'unsafe-inline'; img-src data:");
+  r.headers.add("Content-Security-Policy", page_policy());
+  r.headers.add("X-Content-Type-Options", "nosniff");
+  r.headers.add("Referrer-Policy", "no-referrer");
   r.body = http::shared_bytes(std::move(html));
   return r;
 }
@@ -45,40 +49,20 @@ response not_yet(const service_core& core) {
   return r;
 }
 
-// A part of what is served now, which lives as long as somebody reads it.
-response serve_part(const request& r,
-                    const served_ptr& from,
-                    std::string_view bytes,
-                    const std::string& etag,
-                    std::string_view type) {
-  http::representation what;
-  what.etag = etag;
-  what.last_modified = from->last_modified;
-  what.size = bytes.size();
-  what.type = type;
-  response out = http::serve(r, what, http::shared_bytes(from, bytes), wall_now());
-  out.headers.add("Cache-Control", ask_each_time);
-  return out;
+// A file of what is served, or why there is none.
+response serve_file(const service_core& core, const request& r, data_file file) {
+  if (!core.served) return not_yet(core);
+  return serve_data(core.served, r, file);
 }
 
 response serve_index(const service_core& core, const request& r) {
-  if (!core.served) return not_yet(core);
-  const generation& g = core.served->what;
-  return serve_part(r, core.served, text_of(g.index), g.etag, "application/gzip");
+  return serve_file(core, r, data_file::index);
 }
-
 response serve_repo(const service_core& core, const request& r) {
-  if (!core.served) return not_yet(core);
-  return serve_part(r, core.served, core.served->what.repo, core.served->repo_etag,
-                    "text/plain; charset=utf-8");
+  return serve_file(core, r, data_file::repo);
 }
-
 response serve_version(const service_core& core, const request& r) {
-  if (!core.served) return not_yet(core);
-  const auto& version = core.served->what.version;
-  if (!version) return plain(404, "the repository has no file version\n");
-  return serve_part(r, core.served, *version, core.served->version_etag,
-                    "text/plain; charset=utf-8");
+  return serve_file(core, r, data_file::version);
 }
 
 response serve_ready(const service_core& core, const request&) {
@@ -98,20 +82,87 @@ response serve_json(const service_core& core, const request&) {
 }
 
 response serve_status(const service_core& core, const request& r) {
-  return page(status_page(core.status(), r.authority(), core.address));
+  return page(status_page(core.status(), core.past, view_of(core, r)));
+}
+
+response serve_metrics(const service_core& core, const request&) {
+  response r;
+  r.headers.add("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+  r.headers.add("Cache-Control", never_keep);
+  r.body = http::shared_bytes(metrics_text(core.status(), core.requests, core.phases,
+                                           core.server_counters(), core.loop.metrics()));
+  return r;
 }
 
 response serve_home(const service_core& core, const request& r) {
   return page(home_page(core.status(), r.authority(), core.address));
 }
 
-response take_update(service_core& core, const request&) {
+std::string update_text(service_core& core) {
   const bool busy = !core.progress.phase.empty();
-  if (!core.ask_update()) return plain(202, "an update is asked for already\n");
-  return plain(202, busy ? "an update follows the one under way\n" : "an update begins\n");
+  if (!core.ask_update()) return "an update is asked for already";
+  if (busy) return "an update follows the one under way";
+  const auto left = std::chrono::ceil<std::chrono::seconds>(core.pause_left());
+  if (left.count() > 0) return "an update begins in " + std::to_string(left.count()) + " s";
+  return "an update begins";
+}
+
+response take_update(service_core& core, const request& r) {
+  const auto wait = core.hooks.take(core.loop.now());
+  if (wait.count() > 0) {
+    response refused = plain(429, "too many requests for updates\n");
+    refused.headers.add("Retry-After", std::to_string(wait.count()));
+    return refused;
+  }
+  if (const std::string_view why = hook_fault(r, core.options.update_secret); !why.empty()) {
+    core.loop.log(log_level::warn, "mirror", "an update was refused: " + std::string(why));
+    return plain(403, "no update: " + std::string(why) + "\n");
+  }
+  if (is_hook_ping(r)) return plain(200, "the hook is right\n");
+  std::string text = update_text(core);
+  if (is_form(r)) {  // back to where the button is
+    response seen = plain(303, std::move(text) + "\n");
+    seen.headers.add("Location", "/status");
+    return seen;
+  }
+  return plain(202, std::move(text) + "\nstate: " + state_text(core) + "\n");
+}
+
+response serve_archives(const service_core& core, const request&) {
+  if (!core.archives) return plain(404, "this mirror keeps no archives\n");
+  response r;
+  r.headers.add("Content-Type", "application/json");
+  r.headers.add("Cache-Control", never_keep);
+  r.body = http::shared_bytes(archives_json(core.archives->status()));
+  return r;
+}
+
+// Those that failed for the reason that the query or a form names, else all.
+response retry_archives(service_core& core, const request& r) {
+  if (!core.archives) return plain(404, "this mirror keeps no archives\n");
+  if (core.hooks.take(core.loop.now()).count() > 0) return plain(429, "too many requests\n");
+  if (const std::string_view why = hook_fault(r, core.options.update_secret); !why.empty()) {
+    return plain(403, "no retry: " + std::string(why) + "\n");
+  }
+  std::string reason = form_field(r.query(), "reason");
+  if (reason.empty()) reason = form_field(r.body(), "reason");
+  const std::size_t count = core.archives->retry(reason);
+  response seen = plain(202, std::to_string(count) + " downloads are tried again\n");
+  if (is_form(r)) {  // back to where the button is
+    seen.status = 303;
+    seen.headers.add("Location", "/status");
+  }
+  return seen;
+}
+
+promise<response> serve_archive(const std::shared_ptr<service_core>& core, const request& r) {
+  if (core->archives) return core->archives->serve(r);
+  return ready(plain(404, "this mirror keeps no archives\n"));
 }
 
 }  // namespace
+
+namespace {
 
 http::router make_routes(const std::shared_ptr<service_core>& core) {
   http::router routes;
@@ -121,13 +172,45 @@ http::router make_routes(const std::shared_ptr<service_core>& core) {
   get("/", serve_home);
   get("/status", serve_status);
   get("/status.json", serve_json);
+  get("/metrics", serve_metrics);
   get("/healthz", serve_health);
   get("/readyz", serve_ready);
   get("/repo", serve_repo);
   get("/version", serve_version);
   get("/index.tar.gz", serve_index);
-  routes.on("POST", "/update", [core](const request& r) { return ready(take_update(*core, r)); });
+  get("/archives.json", serve_archives);
+  routes.on("POST", retry_path,
+            [core](const request& r) { return ready(retry_archives(*core, r)); });
+  routes.on_prefix("GET", "/cache/", [core](const request& r) { return serve_archive(core, r); });
+  routes.on("POST", core->options.update_path,
+            [core](const request& r) { return ready(take_update(*core, r)); });
+  if (core->options.serve_git) {
+    git_mem::http_backend_options how;
+    how.idle_timeout = core->options.http.write_time;
+    git_mem::mount_repository(
+        routes, "/repository.git", [core] { return core->shown; }, how);
+  }
+  routes.on("GET", "/status/events",
+            [core](const request& r) { return ready(stream_status(core, r)); });
   return routes;
+}
+
+}  // namespace
+
+http::handler make_handler(const std::shared_ptr<service_core>& core) {
+  return [core, routes = std::make_shared<http::router>(make_routes(core))](const request& r) {
+    const time_point began = core->loop.now();
+    const endpoint asked = endpoint_of(r.path(), core->options.update_path);
+    promise<response> answering = (*routes)(r);
+    if (const response* answer = answering.peek(); answer != nullptr) {
+      core->requests.record(asked, answer->status, core->loop.now() - began);
+      return answering;
+    }
+    return answering.map([core, asked, began](response answer) {
+      core->requests.record(asked, answer.status, core->loop.now() - began);
+      return answer;
+    });
+  };
 }
 
 }  // namespace fermata::mirror

@@ -25,6 +25,20 @@ json or_null(const std::optional<std::chrono::sys_seconds>& value) {
   return value.has_value() ? json(iso_time(*value)) : json(nullptr);
 }
 
+json package_json(const package_status& p) {
+  if (!p.is_known) return nullptr;
+  return {{"opam_files", p.opam_files},
+          {"unavailable", p.unavailable},
+          {"archives", p.archives},
+          {"alternatives", p.alternatives},
+          {"without_checksum", p.without_checksum},
+          {"version_control", p.version_control},
+          {"refused", p.refused},
+          {"faults", p.faults},
+          {"fault_list", p.fault_list},
+          {"conflict_list", p.conflict_list}};
+}
+
 }  // namespace
 
 std::string_view to_string(service_state state) {
@@ -76,12 +90,27 @@ std::string to_json(const service_status& s) {
   out["index"] = {{"bytes", or_null(s.index.bytes)},
                   {"files", or_null(s.index.files)},
                   {"etag", or_null(s.index.etag)}};
+  out["packages"] = package_json(s.packages);
   out["memory"] = {{"rss_bytes", or_null(s.memory.rss_bytes)},
                    {"peak_rss_bytes", or_null(s.memory.peak_rss_bytes)}};
+  out["disk"] = {{"kept_bytes", or_null(s.disk.kept_bytes)},
+                 {"free_bytes", or_null(s.disk.free_bytes)},
+                 {"total_bytes", or_null(s.disk.total_bytes)}};
   out["error"] = {{"message", or_null(s.error.message)},
                   {"since", or_null(s.error.since)},
                   {"tries", or_null(s.error.tries)},
                   {"next_try", or_null(s.error.next_try)}};
+  out["updates"] = {{"last", or_null(s.updates.last)},
+                    {"next", or_null(s.updates.next)},
+                    {"done", s.updates.done},
+                    {"failed", s.updates.failed}};
+  out["requests"] = {{"total", s.requests.total},
+                     {"failures", s.requests.failures},
+                     {"connections", s.requests.connections},
+                     {"refused_connections", s.requests.refused_connections},
+                     {"overloaded", s.requests.overloaded},
+                     {"rate_limited", s.requests.rate_limited},
+                     {"sent_bytes", s.requests.sent_bytes}};
   out["uptime_s"] = s.uptime.count();
   // What a remote says may be no UTF-8: such bytes become U+FFFD.
   return out.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";

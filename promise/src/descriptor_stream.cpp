@@ -26,11 +26,6 @@
 namespace fermata {
 namespace detail {
 
-void unique_fd::reset(int fd) noexcept {
-  if (fd_ >= 0) ::close(fd_);
-  fd_ = fd;
-}
-
 descriptor::descriptor(unique_fd fd, descriptor_kind k, std::string name)
     : peer(std::move(name)), kind(k) {
   event_loop& loop = event_loop::current();
@@ -86,19 +81,27 @@ void check_open(const descriptor& d) {
   throw cancelled();
 }
 
-// What is there, or would_block.
+// What is there, or would_block; no system call where there can be nothing.
 ssize_t try_read(descriptor& d, std::span<std::byte> into) {
-  for (;;) {
-    const std::size_t most = std::min(into.size(), detail::stream_piece_bytes);
-    const ssize_t n = d.kind == descriptor_kind::socket ? ::recv(d.watch.fd(), into.data(), most, 0)
-                                                        : ::read(d.watch.fd(), into.data(), most);
+  const std::size_t most = std::min(into.size(), detail::stream_piece_bytes);
+  while (d.watch.may_be_ready(io_direction::read)) {
+    const ssize_t n = d.kind == descriptor_kind::other ? ::read(d.watch.fd(), into.data(), most)
+                                                       : ::recv(d.watch.fd(), into.data(), most, 0);
     if (n >= 0) {
-      d.counts.read_bytes += static_cast<std::uint64_t>(n);
+      const auto moved = static_cast<std::size_t>(n);
+      if (d.kind == descriptor_kind::tcp && n > 0 && moved < most) {
+        d.watch.moved_part(io_direction::read);
+      }
+      d.counts.read_bytes += moved;
       return n;
     }
-    if (errno == EAGAIN) return would_block;
-    if (errno != EINTR) throw failure(d, "read from");
+    if (errno == EAGAIN) {
+      d.watch.drained(io_direction::read);
+    } else if (errno != EINTR) {
+      throw failure(d, "read from");
+    }
   }
+  return would_block;
 }
 
 // The next piece of a write: up to 16 spans, at most stream_piece_bytes.
@@ -139,24 +142,45 @@ private:
   std::size_t offset_ = 0;
 };
 
+ssize_t send_some(const descriptor& d, std::span<iovec> vectors) noexcept {
+  const int fd = d.watch.fd();
+  if (d.kind == descriptor_kind::other) {
+    return detail::write_quietly(fd, vectors[0].iov_base, vectors[0].iov_len);
+  }
+  if (vectors.size() == 1) return ::send(fd, vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL);
+  msghdr message{};
+  message.msg_iov = vectors.data();
+  message.msg_iovlen = vectors.size();
+  return ::sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+std::size_t bytes_in(std::span<const iovec> vectors) noexcept {
+  std::size_t n = 0;
+  for (const iovec& v : vectors) n += v.iov_len;
+  return n;
+}
+
 // What could be sent of the next piece, or would_block.
 ssize_t try_write(descriptor& d, const gather& from) {
   std::array<iovec, 16> vectors;
-  msghdr message{};
-  message.msg_iov = vectors.data();
-  message.msg_iovlen = from.fill(vectors);
-  for (;;) {
-    const ssize_t n =
-        d.kind == descriptor_kind::socket
-            ? ::sendmsg(d.watch.fd(), &message, MSG_NOSIGNAL)
-            : detail::write_quietly(d.watch.fd(), vectors[0].iov_base, vectors[0].iov_len);
+  const std::span<iovec> pieces(vectors.data(), from.fill(vectors));
+  while (d.watch.may_be_ready(io_direction::write)) {
+    const ssize_t n = send_some(d, pieces);
     if (n >= 0) {
-      d.counts.written_bytes += static_cast<std::uint64_t>(n);
+      const auto moved = static_cast<std::size_t>(n);
+      if (d.kind == descriptor_kind::tcp && moved < bytes_in(pieces)) {
+        d.watch.moved_part(io_direction::write);
+      }
+      d.counts.written_bytes += moved;
       return n;
     }
-    if (errno == EAGAIN) return would_block;
-    if (errno != EINTR) throw failure(d, "write to");
+    if (errno == EAGAIN) {
+      d.watch.drained(io_direction::write);
+    } else if (errno != EINTR) {
+      throw failure(d, "write to");
+    }
   }
+  return would_block;
 }
 
 promise<std::size_t> read_when_there(descriptor_ptr d, std::span<std::byte> into) {
@@ -226,7 +250,7 @@ public:
   }
   void close() noexcept override { d_->watch.close(); }
   void cancel() noexcept override {
-    if (d_->kind == descriptor_kind::socket && d_->watch.is_open()) {
+    if (d_->kind != descriptor_kind::other && d_->watch.is_open()) {
       const linger at_once{1, 0};  // a reset instead of an orderly end
       ::setsockopt(d_->watch.fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     }
@@ -234,6 +258,7 @@ public:
   }
   stream_counts counts() const noexcept override { return d_->counts; }
   std::string peer() const override { return d_->peer; }
+  [[nodiscard]] const descriptor_ptr& under() const noexcept { return d_; }
 
 private:
   error closed(const char* what) const {
@@ -247,6 +272,12 @@ private:
 
 std::unique_ptr<byte_stream> detail::stream_over(std::shared_ptr<descriptor> d) {
   return std::make_unique<descriptor_stream>(std::move(d));
+}
+
+std::shared_ptr<descriptor> detail::socket_of(byte_stream& s) noexcept {
+  auto* const own = dynamic_cast<descriptor_stream*>(&s);
+  if (own == nullptr || own->under()->kind == descriptor_kind::other) return nullptr;
+  return own->under();
 }
 
 std::unique_ptr<byte_stream> detail::socket_stream(unique_fd fd, std::string peer) {

@@ -4,33 +4,18 @@
 
 #include <fermata/loop/io_watch.hpp>
 #include <fermata/promise/stream.hpp>
+#include <fermata/promise/unique_fd.hpp>
 
 #include <memory>
 #include <string>
 
 namespace fermata::detail {
 
-// A descriptor that is closed with its owner.
-class unique_fd {
-public:
-  unique_fd() noexcept = default;
-  explicit unique_fd(int fd) noexcept : fd_(fd) {}
-  unique_fd(unique_fd&& other) noexcept : fd_(other.release()) {}
-  unique_fd& operator=(unique_fd&& other) noexcept {
-    reset(other.release());
-    return *this;
-  }
-  ~unique_fd() { reset(); }
-  [[nodiscard]] int get() const noexcept { return fd_; }
-  [[nodiscard]] explicit operator bool() const noexcept { return fd_ >= 0; }
-  int release() noexcept { return std::exchange(fd_, -1); }
-  void reset(int fd = -1) noexcept;
+using fermata::unique_fd;
 
-private:
-  int fd_ = -1;
-};
-
-enum class descriptor_kind : std::uint8_t { socket, other };
+// What is known of a descriptor: of a TCP connection a read that gives a part has taken all there
+// was. A local socket ends one at the borders of messages too, a terminal at the end of a line.
+enum class descriptor_kind : std::uint8_t { tcp, socket, other };
 
 // What a stream shares with its reads and writes that are under way.
 struct descriptor final : private loop_resident {
@@ -49,6 +34,9 @@ struct descriptor final : private loop_resident {
 
 [[nodiscard]] std::unique_ptr<byte_stream> stream_over(std::shared_ptr<descriptor> d);
 [[nodiscard]] std::unique_ptr<byte_stream> socket_stream(unique_fd fd, std::string peer);
+
+// What is under a stream that is a socket's; else null.
+[[nodiscard]] std::shared_ptr<descriptor> socket_of(byte_stream& s) noexcept;
 
 // write(2) that raises no SIGPIPE. Gives what write gives.
 [[nodiscard]] ssize_t write_quietly(int fd, const void* bytes, std::size_t n) noexcept;

@@ -1,71 +1,89 @@
 // SPDX-License-Identifier: MIT
 // A detached job's way: pool, worker, letter. It has one owner at each moment.
 //
-// Invariants: (1) the resolver is used on the loop's thread only: ~event_loop ends the pool before
-// the mailbox closes, so a letter always arrives; (2) what expect_post() counted is given back
-// once, by the letter or by the drop of a job that has not started.
+// Invariants: (1) the state is touched on the loop's thread only: ~event_loop waits for the jobs
+// that run and delivers what they send before its mailbox closes, so a letter always arrives;
+// (2) what expect_post() counted is given back once, by the letter or by the drop of a job that has
+// not started.
 
+#include <fermata/promise/context.hpp>
 #include <fermata/promise/detach.hpp>
+#include <fermata/promise/run_in_loop.hpp>
+
+#include <pthread.h>
 
 namespace fermata::detail {
 
-// What the pool holds: a job that is dropped before it starts tells its promise.
-struct detached_job::holder {
-  explicit holder(std::unique_ptr<detached_job> j) noexcept : job(std::move(j)) {}
-  holder(holder&&) noexcept = default;
-  holder& operator=(holder&&) = delete;
-  ~holder() {
-    if (job == nullptr) return;
-    if (job->is_expected_) job->loop_->got_post();
-    job->give_up(job->is_cancelled_ ? std::make_exception_ptr(cancelled())
-                                    : std::make_exception_ptr(loop_closed()));
-  }
-
-  void operator()() {
-    const std::shared_ptr<mailbox> letters = job->loop_->letters();
-    if (job->stop.stop_possible()) {
-      const std::stop_callback at_end(ending, [this] { job->stop.request_stop(); });
-      job->call();
-    } else {
-      job->call();
-    }
-    letters->post([done = std::move(job)] {
-      if (done->is_expected_) done->loop_->got_post();
-      done->settle();
-    });
-  }
-
-  std::unique_ptr<detached_job> job;
-  std::stop_token ending;
-};
-
-void detached_job::submit(std::unique_ptr<detached_job> job) {
-  detached_job& self = *job;
-  holder held(std::move(job));
-  unique_function<void()> call;
+// Without a lane: the loop's default one.
+void detached_job::submit(worker_lane* lane) noexcept {
   try {
-    self.loop_ = &event_loop::current();
-    worker_pool& pool = self.loop_->pool();
-    held.ending = pool.ending();
-    const bool is_expected = pool.bounds().max > 0;  // else nothing comes back before they rise
-    call = unique_function<void()>(std::move(held));
-    if (is_expected) self.expect();
-    self.id_ = pool.submit(call);
+    loop_ = &event_loop::current();
+    values_ = context_values::current();
+    worker_pool& pool = loop_->pool();
+    lane_ = lane != nullptr ? lane : &pool.default_lane();
+    leave();
+    try {
+      times_.submitted = loop_->trace().now_anywhere();
+      pool.submit(*lane_, *this);
+    } catch (...) {
+      come_back();
+      throw;
+    }
   } catch (...) {
-    self.give_up(std::current_exception());  // `held` or `call` has it still
+    give_up(std::current_exception());
   }
 }
 
-void detached_job::expect() noexcept {
-  is_expected_ = true;
-  loop_->expect_post();
+void detached_job::leave() noexcept {
+  loop_->job_leaves();
+  // On virtual time: with no thread nothing comes back before the bounds rise.
+  is_expected_ = loop_->has_virtual_time() && lane_->pool().bounds().max > 0;
+  if (is_expected_) loop_->expect_post();
 }
 
-void detached_job::cancel() noexcept {
-  is_cancelled_ = true;
-  worker_pool* pool = loop_->find_pool();
-  if (pool != nullptr && pool->remove(id_)) return;  // and this job with it
-  stop.request_stop();
+void detached_job::come_back() noexcept {
+  loop_->job_is_back();
+  if (is_expected_) loop_->got_post();
+}
+
+// On a worker. The letter may be delivered, and this job be gone, before `send` returns.
+void detached_job::work() noexcept {
+  event_loop& loop = *loop_;
+  times_.begun = loop.trace().now_anywhere();
+  times_.thread = pthread_self();
+  {
+    const serving guard(loop);
+    const detached_values in_force(values_);
+    call();
+  }
+  times_.ended = loop.trace().now_anywhere();
+  static_cast<void>(loop.letters()->send(*this));
+}
+
+void detached_job::deliver() noexcept {
+  loop_->note_job(times_);
+  come_back();
+  settle();
+}
+
+void detached_job::drop() noexcept {
+  come_back();
+  give_up(std::make_exception_ptr(loop_closed()));
+}
+
+std::exception_ptr detached_job::why_stopped() const {
+  if (loop_->is_ending()) return std::make_exception_ptr(loop_closed());
+  return std::make_exception_ptr(cancelled());
+}
+
+state_base* detached_job::request_cancel() noexcept {
+  if (lane_->pool().remove(*this)) {
+    come_back();
+    give_up(std::make_exception_ptr(cancelled()));
+  } else {
+    request_stop();
+  }
+  return nullptr;
 }
 
 }  // namespace fermata::detail

@@ -7,6 +7,7 @@
 #include "spawn.hpp"
 
 #include <fermata/promise/detach.hpp>
+#include <fermata/promise/sleep.hpp>
 
 #include <fmt/format.h>
 #include <sys/socket.h>
@@ -187,6 +188,28 @@ std::unique_ptr<byte_stream> stream_of(detail::unique_fd& fd,
 
 }  // namespace
 
+namespace {
+
+promise<exit_status> stop_child(process& p, std::chrono::nanoseconds grace) {
+  p.kill(SIGTERM);
+  promise<exit_status> soon = with_timeout(grace, p.wait());
+  std::exception_ptr failure;
+  try {
+    const exit_status status = co_await soon;
+    co_return status;
+  } catch (const timed_out&) {
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  p.kill(SIGKILL);
+  promise<exit_status> end = p.wait();
+  const exit_status status = co_await std::move(end);
+  if (failure) std::rethrow_exception(failure);
+  co_return status;
+}
+
+}  // namespace
+
 process::process(std::unique_ptr<detail::child, detail::child_deleter> c) noexcept
     : child_(std::move(c)) {}
 process::~process() = default;
@@ -205,6 +228,9 @@ std::unique_ptr<byte_stream> process::take_stream() {
 std::string process::error_tail() const { return child_->tail(); }
 promise<exit_status> process::wait() { return child_->wait(); }
 void process::kill(int signal) noexcept { child_->kill(signal); }
+promise<exit_status> process::stop(std::chrono::nanoseconds grace) {
+  return stop_child(*this, grace);
+}
 
 promise<process> spawn(command c) {
   const bool has_tail = c.err == stdio::tail;

@@ -5,6 +5,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <string>
+
 namespace fermata {
 namespace {
 
@@ -16,6 +20,7 @@ public:
   explicit sleeping(time_point deadline) {
     event_loop& loop = event_loop::current();
     set_producer(this);
+    tell_when_settled();
     add_ref();  // the timer's
     loop.start(*this, deadline);
     move_in(loop);
@@ -52,8 +57,16 @@ promise<> sleep_for(std::chrono::nanoseconds d) {
   return sleep_until(event_loop::current().after(d));
 }
 
-timed_out::timed_out(std::chrono::nanoseconds after)
-    : error(fmt::format("timed out after {} ms",
-                        std::chrono::duration_cast<std::chrono::milliseconds>(after).count())) {}
+namespace {
+
+std::string late_after(std::chrono::nanoseconds d) {
+  const std::int64_t us = std::max<std::int64_t>(d.count(), 0) / 1000;
+  return us > 0 && us < 1000 ? fmt::format("timed out after {} us", us)
+                             : fmt::format("timed out after {} ms", us / 1000);
+}
+
+}  // namespace
+
+timed_out::timed_out(std::chrono::nanoseconds after) : error(late_after(after)) {}
 
 }  // namespace fermata

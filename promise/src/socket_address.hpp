@@ -1,37 +1,23 @@
 // SPDX-License-Identifier: MIT
-// Addresses of sockets: read, written, resolved.
+// Resolving, as it runs on a worker.
 #pragma once
 
-#include <sys/socket.h>
+#include <fermata/promise/socket_address.hpp>
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace fermata::detail {
 
-struct socket_address {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-
-  [[nodiscard]] const sockaddr* get() const noexcept {
-    return reinterpret_cast<const sockaddr*>(&storage);
-  }
-  [[nodiscard]] int family() const noexcept { return storage.ss_family; }
-  [[nodiscard]] std::uint16_t port() const noexcept;
-  // `127.0.0.1:80`, `[::1]:80`.
-  [[nodiscard]] std::string to_string() const;
-
-  // Reads `ADDR:PORT` with a numeric address or `localhost`.
-  [[nodiscard]] static std::optional<socket_address> parse(std::string_view text);
-  // The address that `fd` is bound to.
-  [[nodiscard]] static socket_address of_socket(int fd);
-};
+using fermata::socket_address;
 
 // `host:port`, with brackets where the host is an IPv6 address.
 [[nodiscard]] std::string host_and_port(std::string_view host, std::uint16_t port);
+
+// libuv's number for a code of getaddrinfo; EAI_SYSTEM gives that of errno.
+[[nodiscard]] int uv_code_of(int code) noexcept;
 
 struct resolution {
   int code = 0;  // of libuv

@@ -16,15 +16,27 @@ stalled::stalled(const gap_report& gap)
                         to_string(gap.wall_site),
                         gap.wall_task)) {}
 
+overran::overran(const loop_metrics& m)
+    : error(fmt::format("{} steps took longer than declared: up to {} us of CPU time, the last of "
+                        "task {} until {}",
+                        m.overruns,
+                        m.overrun_cpu.count() / 1000,
+                        m.overrun_task,
+                        to_string(m.overrun_site))) {}
+
+seed_failed::seed_failed(std::uint64_t seed, std::exception_ptr why)
+    : error(fmt::format("seed {}: {}", seed, message_of(why))), seed_(seed), why_(std::move(why)) {}
+
 loop_options test_loop::prepare(loop_options options) {
   options.clock = &clock_;
   options.on_deadlock = [] { throw deadlock(); };
   return options;
 }
 
-void test_loop::check_gap() const {
-  const gap_report& gap = loop_.metrics().longest_gap;
-  if (allowed_ && gap.wall > *allowed_) throw stalled(gap);
+void test_loop::check() const {
+  const loop_metrics& m = loop_.metrics();
+  if (allowed_ && m.longest_gap.wall > *allowed_) throw stalled(m.longest_gap);
+  if (checks_costs_ && m.overruns > 0) throw overran(m);
 }
 
 heartbeat::heartbeat(event_loop& loop, std::chrono::nanoseconds interval)

@@ -209,6 +209,30 @@ TEST_CASE("clone_over gives up on a server that falls silent", "[git_mem][clone]
   CHECK(o.error == "cannot clone /repo: the server was silent for 7 s");
 }
 
+TEST_CASE("clone_over gives up on a server that trickles", "[git_mem][clone]") {
+  const served_repository served;
+  const std::string good = served.v2("HEAD");
+  test_loop loop(fermata::testing::options_of_run());
+  auto streams = fermata::memory_stream_pair();
+  clone_options options;
+  options.rate_time = std::chrono::seconds(20);
+  const outcome o = loop.run([&]() -> promise<outcome> {
+    promise<> trickle = [](byte_stream& to, std::string text) -> promise<> {
+      for (const char c : text) {
+        promise<> written = to.write(bytes_of(std::string_view(&c, 1)));
+        co_await written;
+        co_await fermata::sleep_for(std::chrono::seconds(1));
+      }
+    }(*streams.second, good);
+    promise<clone_result> cloned = clone_over(*streams.first, remote_url::parse("/repo"), options);
+    outcome tried = co_await attempt(std::move(cloned));
+    cancel(trickle);
+    co_return tried;
+  });
+  CHECK_THAT(o.error, Catch::StartsWith("cannot clone /repo: the server is too slow: ") &&
+                          Catch::EndsWith(" bytes in 20 s"));
+}
+
 TEST_CASE("clone_over ends when it is cancelled, wherever it is", "[git_mem][clone]") {
   const served_repository served;
   const std::string good = served.v2("HEAD");
@@ -288,8 +312,8 @@ TEST_CASE("clone of a local path runs git upload-pack", "[git_mem][clone]") {
     good = co_await std::move(good_try);
     promise<outcome> nowhere_try = attempt(clone(path + "/packages"));
     nowhere = co_await std::move(nowhere_try);
-    promise<outcome> https = attempt(clone("https://u:p@h/x"));
-    const outcome o = co_await std::move(https);
+    promise<outcome> svn = attempt(clone("svn://u:p@h/x"));
+    const outcome o = co_await std::move(svn);
     unusable = o.error;
   });
   CHECK(good.error == "");
@@ -299,8 +323,7 @@ TEST_CASE("clone of a local path runs git upload-pack", "[git_mem][clone]") {
                              "/packages: the server hung up before it said what it has (git says: "
                              "fatal: '" +
                              path + "/packages' does not appear to be a git repository)");
-  CHECK(unusable ==
-        "cannot use https://h/x: https is not supported yet, only git:// and local paths");
+  CHECK(unusable == "cannot use svn://h/x: unknown scheme svn");
 }
 
 TEST_CASE("clone of the real repository is small in memory and complete", "[git_mem][clone]") {

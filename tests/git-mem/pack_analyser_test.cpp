@@ -176,6 +176,30 @@ TEST_CASE("pack_analyser keeps no large blob in memory and reads it back", "[git
   CHECK(a.pack->find(blob_id(large.substr(5, 1'000'000) + large.substr(9, 1'000'000))));
 }
 
+TEST_CASE("pack_analyser resolves a chain of 4,000 deltas in small units", "[git_mem][pack]") {
+  const std::string base(2000, 'b');
+  const auto text = [&base](int i) { return base + "version " + std::to_string(i); };
+  const auto delta = [&](int i) {
+    const std::string ops = copy_op(0, 2000) + insert_ops(text(i).substr(2000));
+    return make_delta(text(i - 1).size(), text(i).size(), ops);
+  };
+  builder b;
+  const bool waiting = GENERATE(false, true);
+  if (waiting) {
+    for (int i = 4000; i > 0; --i) b.ref_delta(blob_id(text(i - 1)), delta(i));
+    b.object(builder::blob, text(0));
+  } else {
+    std::uint64_t at = b.object(builder::blob, text(0));
+    for (int i = 1; i <= 4000; ++i) at = b.ofs_delta(at, delta(i));
+  }
+  const analysed a = analyse_in_pieces(b.finish(), [] { return std::size_t{65536}; });
+  REQUIRE(a.error == "");
+  CHECK(a.progress.longest_chain == 4000);
+  CHECK(a.progress.deferred == (waiting ? 4000 : 0));
+  CHECK(a.dearest <= std::chrono::microseconds(300));
+  CHECK(a.pack->find(blob_id(text(4000))));
+}
+
 TEST_CASE("pack_analyser names the real repository as git does", "[git_mem][pack]") {
   std::filesystem::path tar;
   if (!find_shared_data("opam-repository-depth1.git.tar", tar)) return;

@@ -116,6 +116,33 @@ TEST_CASE("remote_url reads git URLs and local paths", "[git_mem][url]") {
   CHECK(remote_url::parse("-x").path == "./-x");
 }
 
+TEST_CASE("remote_url reads http, ssh and the forms of scp", "[git_mem][url]") {
+  using transport = remote_url::transport;
+  const remote_url a = remote_url::parse("https://u:p%40ss@example.org:8443/r.git/#main");
+  CHECK(a.by == transport::http);
+  CHECK(a.path == "https://example.org:8443/r.git");
+  CHECK(a.user == "u");
+  CHECK(a.password == "p@ss");
+  CHECK(a.branch == "main");
+  CHECK(a.text == "https://example.org:8443/r.git/");
+  const remote_url b = remote_url::parse("ssh://git@[::1]:22/srv/a%20b");
+  CHECK(b.by == transport::ssh);
+  CHECK(b.user == "git");
+  CHECK(b.host == "::1");
+  CHECK(b.port == 22);
+  CHECK(b.path == "/srv/a b");
+  CHECK(remote_url::parse("ssh://h/~u/r").path == "~u/r");
+  CHECK(remote_url::parse("ssh://h/r").port == 0);
+  const remote_url c = remote_url::parse("git@github.com:ocaml/opam.git#master");
+  CHECK(c.by == transport::ssh);
+  CHECK(c.user == "git");
+  CHECK(c.host == "github.com");
+  CHECK(c.path == "ocaml/opam.git");
+  CHECK(c.branch == "master");
+  CHECK(remote_url::parse("[::1]:r").host == "::1");
+  CHECK(remote_url::parse("./h:r").by == transport::local);
+}
+
 TEST_CASE("remote_url refuses what it cannot use, and shows no password", "[git_mem][url]") {
   const auto refused = [](const std::string& text) {
     try {
@@ -125,14 +152,19 @@ TEST_CASE("remote_url refuses what it cannot use, and shows no password", "[git_
     }
     return std::string();
   };
-  CHECK(refused("https://u:secret@example.org/r.git") ==
-        "cannot use https://example.org/r.git: https is not supported yet, only git:// and local "
-        "paths");
-  CHECK(refused("ssh://git@h/r") ==
-        "cannot use ssh://h/r: ssh is not supported yet, only git:// and local paths");
-  CHECK(refused("git@github.com:ocaml/opam.git") ==
-        "cannot use git@github.com:ocaml/opam.git: ssh is not supported yet, only git:// and local "
-        "paths");
+  CHECK(refused("https://u:secret@/r.git") == "cannot use https:///r.git: no host");
+  CHECK(refused("http://:80/r") == "cannot use http://:80/r: no host");
+  CHECK(refused("http://h/r?x") == "cannot use http://h/r?x: a repository has no '?'");
+  CHECK(refused("ssh://u:secret@h/r") == "cannot use ssh://h/r: ssh takes no password");
+  CHECK(refused("ssh://-oProxyCommand=x/r") == "cannot use ssh://-oProxyCommand=x/r: no host");
+  CHECK(refused("ssh://-u@h/r") == "cannot use ssh://h/r: no user");
+  CHECK(refused("ssh://h:x/r") == "cannot use ssh://h:x/r: its port is no number from 1 to 65535");
+  CHECK(refused("ssh://h") == "cannot use ssh://h: no path");
+  CHECK(refused("h:-r") == "cannot use h:-r: its path begins with '-'");
+  CHECK(refused("h:") == "cannot use h:: no path");
+  CHECK(refused("-oProxyCommand=x:r") == "cannot use -oProxyCommand=x:r: no host");
+  CHECK(refused("ext::sh -c ls") == "cannot use ext::sh -c ls: helpers of git are not run");
+  CHECK(refused("git://u@h/r") == "cannot use git://h/r: git:// knows no users");
   CHECK(refused("svn://h/r") == "cannot use svn://h/r: unknown scheme svn");
   CHECK(refused("") == "cannot use an empty address: nothing is there");
   CHECK(refused("git://h") == "cannot use git://h: no path");

@@ -15,6 +15,9 @@ TEST_CASE("latency_log gives nearest ranks", "[http][probe]") {
   CHECK(log.percentile(99.9) == 100us);
   CHECK(log.percentile(0) == 1us);
   CHECK(log.longest() == 100us);
+  CHECK(log.count_within(0us) == 0);
+  CHECK(log.count_within(40us) == 40);
+  CHECK(log.count_within(1s) == 100);
 }
 
 TEST_CASE("latency_log takes values after it was asked", "[http][probe]") {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 // fermata-probe as a process, against a server of this one.
 
+#include "client_support.hpp"
 #include "server_support.hpp"
+#include "support/places.hpp"
 #include "support/policy.hpp"
+#include "support/temp_repository.hpp"
 
 #include <fermata/http/server.hpp>
 #include <fermata/loop/event_loop.hpp>
@@ -15,7 +18,9 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <utility>
@@ -33,7 +38,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const std::string program = FERMATA_BINARY_DIR "/bin/fermata-probe";
+const std::string program = fermata::test::binary_dir() + "/bin/fermata-probe";
 
 bool is_built() {
   if (access(program.c_str(), X_OK) == 0) return true;
@@ -142,4 +147,67 @@ TEST_CASE("probe counts refused connections", "[http][probe]") {
   CAPTURE(out);
   CHECK(figure(out, "errors") == 10);
   CHECK(figure(out, "answers") == 0);
+}
+
+TEST_CASE("probe holds a service to bounds", "[http][probe]") {
+  if (!is_built()) return;
+  const std::string some = "--seconds 0.1 --interval-us 10000 < /dev/null";
+  const std::string kept = probed("%/ --max-p99 10s --max-outage 10s --max-errors 0 " + some);
+  CHECK(kept.find("\nstatus 0") != std::string::npos);
+  const std::string failed = probed("%/none --max-errors 9 --max-outage 1ms " + some);
+  CHECK(failed.find("\nfermata-probe: 10 requests failed, over 9\n") != std::string::npos);
+  CHECK(failed.find("\nfermata-probe: the longest outage is ") != std::string::npos);
+  CHECK(failed.find("\nstatus 1") != std::string::npos);
+  const std::string slow = probed("%/slow --max-p99 20ms " + some);
+  CHECK(slow.find(" us, over 20000 us\n") != std::string::npos);
+  CHECK(slow.find("\nstatus 1") != std::string::npos);
+  const std::string unit = output_of(program + " http://h/ --max-p99 5");
+  CHECK(unit.find("status 2") != std::string::npos);
+}
+
+TEST_CASE("probe prints a histogram and draws it", "[http][probe]") {
+  if (!is_built()) return;
+  const fermata::test::temp_folder folder;
+  const std::string svg = (folder.path() / "p.svg").string();
+  const std::string out =
+      probed("%/slow --seconds 0.2 --interval-us 10000 --svg " + svg + " < /dev/null");
+  CAPTURE(out);
+  CHECK(out.find(" us ") != std::string::npos);
+  CHECK(out.find(" ########") != std::string::npos);
+  std::ifstream file(svg);
+  const std::string drawn((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  CHECK(drawn.starts_with("<svg xmlns="));
+  CHECK(drawn.ends_with("</svg>\n"));
+  CHECK(drawn.find("20 requests, 0 failed") != std::string::npos);
+  const std::string json = probed("%/ --json --seconds 0.1 --interval-us 10000 < /dev/null");
+  const std::size_t at = json.find("\"histogram_us\":[[");
+  CHECK(at != std::string::npos);
+  const std::string lost = probed("%/ --seconds 0.1 --svg /absent/p.svg < /dev/null");
+  CHECK(lost.find("fermata-probe: cannot write /absent/p.svg: no such file or directory") !=
+        std::string::npos);
+}
+
+TEST_CASE("probe reads answers in chunks and up to the end", "[http][probe]") {
+  if (!is_built()) return;
+  const auto answered = [](const std::string& text, bool ends) {
+    event_loop loop(options_of_run());
+    fermata::http::test::raw_server s(fermata::http::test::says(text, ends));
+    return loop.run([&] {
+      return detach(output_of, program + " " + s.url() +
+                                   " --json --seconds 0.1 --interval-us 10000 < /dev/null");
+    });
+  };
+  const std::string chunked = answered(
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n1\r\n!\r\n0\r\nT: "
+      "x\r\n\r\n",
+      false);
+  CAPTURE(chunked);
+  CHECK(figure(chunked, "answers") == 10);
+  CHECK(figure(chunked, "errors") == 0);
+  const std::string ended = answered("HTTP/1.0 200 OK\r\n\r\nall of it", true);
+  CAPTURE(ended);
+  CHECK(figure(ended, "answers") == 10);
+  const std::string broken =
+      answered("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", true);
+  CHECK(figure(broken, "errors") == 10);
 }

@@ -13,7 +13,8 @@ mv "$work/first" "$work/moved" # nothing in it may know where it was installed
 # What this component does not stand on must not be looked for.
 without=()
 case $component in
-  promise | http) without=(-DCMAKE_DISABLE_FIND_PACKAGE_{ZLIB,OpenSSL,LibArchive}=ON) ;;
+  promise) without=(-DCMAKE_DISABLE_FIND_PACKAGE_{ZLIB,OpenSSL,LibArchive}=ON) ;;
+  http) without=(-DCMAKE_DISABLE_FIND_PACKAGE_{OpenSSL,LibArchive}=ON) ;;
   git_mem) without=(-DCMAKE_DISABLE_FIND_PACKAGE_LibArchive=ON) ;;
 esac
 cmake -S "$source/tests/install/stranger" -B "$work/build" -DCMAKE_CXX_COMPILER="$compiler" \
@@ -25,8 +26,8 @@ cmake --build "$work/build" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 export PKG_CONFIG_PATH=$work/moved/$libdir/pkgconfig
 module=fermata-${component//_/-}
 ways=('')
-# Debian's libarchive-dev does not bring what its own Libs.private names.
-[ "$component" = mirror ] || ways+=(--static)
+# The packages of libarchive and libcurl (http, and what stands on it) do not bring what their own Libs.private name.
+[[ $component == @(http|git_mem|mirror) ]] || ways+=(--static)
 for static in "${ways[@]}"; do
   # shellcheck disable=SC2046 # flags are words
   "$compiler" "$source/tests/install/stranger/$component.cpp" -o "$work/by-pkg-config" \

@@ -3,7 +3,6 @@
 
 #include <fermata/loop/event_loop.hpp>
 #include <fermata/loop/io_watch.hpp>
-#include <fermata/loop/worker_pool.hpp>
 
 #include <catch2/catch.hpp>
 #include <sys/socket.h>
@@ -61,8 +60,7 @@ TEST_CASE("loop runs what paused behind what the poll made ready", "[loop]") {
   note paused(log, "p");
   loop.enqueue_after_poll(paused);
   fermata::timer due(loop, 0ns, [&] { log += "t"; });
-  loop.step();
-  loop.step();
+  while (log.size() < 2) loop.step();  // two, or more where a slice ends in between
   CHECK(log == "tp");
 }
 
@@ -203,7 +201,7 @@ TEST_CASE("watch makes a node ready when bytes are there", "[loop][io]") {
 
 TEST_CASE("loop inside itself is refused", "[loop]") {
   event_loop loop(options_of_run());
-  CHECK_THROWS_AS(loop.run([&] { loop.run([] {}); }), fermata::contract_error);
+  CHECK_THROWS_WITH(loop.run([&] { loop.run([] {}); }), "cannot run an event loop inside itself");
 }
 
 TEST_CASE("loop of a thread is the one made last, and comes back", "[loop]") {
@@ -236,27 +234,4 @@ TEST_CASE("loops of a thread may end in any order", "[loop]") {
   CHECK(event_loop::find_current() == b.get());
   b.reset();
   CHECK(event_loop::find_current() == nullptr);
-}
-
-TEST_CASE("pool runs jobs, bounds act at once and a full queue is told", "[loop][pool]") {
-  fermata::worker_pool pool;
-  std::atomic<int> ran = 0;
-  pool.set_bounds({0, 0});
-  pool.set_queue_limit(2);
-  fermata::unique_function<void()> job = [&] { ++ran; };
-  CHECK(pool.try_submit(job).has_value());
-  job = [&] { ++ran; };
-  const auto second = pool.try_submit(job);
-  REQUIRE(second.has_value());
-  job = [&] { ++ran; };
-  CHECK_FALSE(pool.try_submit(job).has_value());
-  CHECK(job);
-  CHECK(pool.counts().threads == 0);
-  CHECK(pool.remove(*second));
-  CHECK_FALSE(pool.remove(*second));
-  pool.set_bounds({0, 2});
-  while (ran != 1) std::this_thread::yield();
-  pool.set_bounds({0, 0});
-  while (pool.counts().threads != 0) std::this_thread::yield();
-  CHECK_THROWS_AS(pool.set_bounds({3, 2}), fermata::contract_error);
 }

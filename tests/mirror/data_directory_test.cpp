@@ -146,6 +146,23 @@ TEST_CASE("a cut or foreign file is refused with its reason", "[mirror][data]") 
   CHECK(refused(whole + "x") == name + ": its checksum does not fit" + moved);
 }
 
+TEST_CASE("a folder says what it takes and what its disk has", "[mirror][data]") {
+  const temporary_folder folder;
+  data_directory d(folder.path);
+  const std::uint64_t lock = fs::file_size(folder.path + "/lock");
+  CHECK(d.disk().kept_bytes == lock);
+  d.save(sample("an index"));
+  overwrite(folder.path + "/more", "12345");
+  fs::create_directory(folder.path + "/cache");
+  overwrite(folder.path + "/cache/archive", "is counted elsewhere");
+  const disk_status disk = d.disk();
+  CHECK(disk.kept_bytes == lock + 5 + fs::file_size(folder.path + "/index"));
+  REQUIRE(disk.total_bytes);
+  CHECK(disk.free_bytes.value() <= *disk.total_bytes);
+  fs::remove_all(folder.path);
+  CHECK_FALSE(d.disk().kept_bytes);
+}
+
 TEST_CASE("a folder in use is refused and names who has it", "[mirror][data]") {
   const temporary_folder folder;
   data_directory data(folder.path);

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "support/temp_repository.hpp"
+
 #include <fermata/mirror/options.hpp>
 
 #include <catch2/catch.hpp>
@@ -24,29 +26,144 @@ std::string refused(const std::vector<std::string>& arguments) {
   return said.text;
 }
 
+// Whether a man page, a script or a file names `--option` or `option = `.
+std::vector<std::string> missing_from(const std::string& text,
+                                      const std::string& before,
+                                      const std::string& from = "-",
+                                      const std::string& to = "-") {
+  std::vector<std::string> missing;
+  for (const std::string& name : option_names()) {
+    std::string wanted;
+    for (const char c : before + name) wanted += std::string(1, c) == from ? to : std::string(1, c);
+    if (text.find(wanted) == std::string::npos) missing.push_back(name);
+  }
+  return missing;
+}
+
+std::string said(const std::vector<std::string>& arguments) {
+  const auto result = parse_options(arguments, "1.2.3");
+  REQUIRE(std::holds_alternative<exit_message>(result));
+  CHECK(std::get<exit_message>(result).status == 0);
+  return std::get<exit_message>(result).text;
+}
+
+// What parsing says of a configuration file with this text.
+std::variant<mirror_options, exit_message> with_file(const fermata::test::temp_folder& folder,
+                                                     const std::string& text,
+                                                     std::vector<std::string> more = {}) {
+  folder.write("c.toml", text);
+  more.insert(more.begin(), {"--config", (folder.path() / "c.toml").string()});
+  return parse_options(more, "1.2.3");
+}
+
 }  // namespace
 
 TEST_CASE("help fits one screen and shows the defaults", "[mirror][options]") {
-  const auto result = parse_options({"--help"}, "1.2.3");
-  const auto& said = std::get<exit_message>(result);
-  CHECK(said.status == 0);
-  CHECK(said.text ==
+  CHECK(said({"--help"}) ==
         "usage: fermata-mirror --remote <url[#branch]> [options]\n"
         "\n"
         "Serves an opam repository over HTTP, also while it is being cloned and indexed.\n"
         "\n"
-        "  --remote <url[#branch]>   a git repository: git://host/path, or a local path\n"
-        "  --listen <address:port>   where to serve, port 0 is any free one  [127.0.0.1:8080]\n"
-        "  --policy <policy>         when work gives the thread back         [budget=500]\n"
-        "                            greedy, each_bind, quanta=<n>, budget=<microseconds>, always\n"
-        "  --depth <n>               commits to clone, 0 is the whole history  [1]\n"
-        "  --data <folder>           keeps the last index, serves it at once after a restart\n"
-        "  --help                    this text\n"
-        "  --version                 name and version\n"
+        "  --remote <url[#branch]>           the opam repository's git URL or path\n"
+        "  --depth <n>                       commits to keep of the history, 0 is all  [1]\n"
+        "  --data <folder>                   what survives a restart is kept here\n"
+        "  --listen <address:port>           where to serve, port 0 is any free one  "
+        "[127.0.0.1:8080]\n"
+        "  --policy <policy>                 when work gives the thread back  [budget=500]\n"
+        "  --update-interval <duration>      between two updates, 0 is only when asked  [1h]\n"
+        "  --update-secret-file <file>       who asks must know what it holds\n"
+        "  --quiet                           no progress, warnings and errors alone\n"
+        "  --config <file>                   options from a TOML file; the command line wins\n"
+        "  --print-config                    a complete, commented configuration file\n"
+        "  --help                            the options that most need\n"
+        "  --help-all                        all options\n"
+        "  --version                         name and version\n"
         "\n"
         "Then: opam init --bare -n http://127.0.0.1:8080, or look at http://127.0.0.1:8080/status\n"
         "\n"
         "exit status: 0 stopped by a signal, 1 cannot start or serve, 2 wrong usage\n");
+}
+
+TEST_CASE("help, manual, completions and the configuration name every option",
+          "[mirror][options]") {
+  const std::vector<std::string> missing_actions{"config",       "check-config",    "print-config",
+                                                 "help",         "help-all",        "version",
+                                                 "print-manual", "print-completion"};
+  CHECK(missing_from(said({"--help-all"}), "  --").empty());
+  CHECK(missing_from(said({"--print-manual"}), "\n.BI --", "-", "\\-").empty());
+  CHECK(missing_from(said({"--print-completion", "bash"}), "--").empty());
+  CHECK(missing_from(said({"--print-completion", "zsh"}), "--").empty());
+  CHECK(missing_from(said({"--print-completion", "fish"}), " -l ").empty());
+  // What prints something and ends has no place in a file.
+  std::string file = said({"--remote", "r", "--print-config"});
+  std::erase(file, '#');  // what is not set stands there as a comment
+  CHECK(missing_from(file, "\n") == missing_actions);
+  CHECK(refused({"--print-completion", "tcsh"}) ==
+        "fermata-mirror: --print-completion tcsh is none of bash, zsh, fish (see fermata-mirror "
+        "--help)\n");
+}
+
+TEST_CASE("a printed configuration reads back equal", "[mirror][options]") {
+  const fermata::test::temp_folder folder;
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"--remote", "r"},
+        std::vector<std::string>{"--remote", "/a \"b\\#c", "--listen", "[::1]:0", "--listen",
+                                 "127.0.0.1:0", "--quiet", "--archive-mirror", "https://m.org",
+                                 "--update-interval", "90s", "--max-body", "12345", "--log-format",
+                                 "json", "--jitter", "2.5", "--access-log", "-"}}) {
+    std::vector<std::string> printing = arguments;
+    printing.push_back("--print-config");
+    const std::string text = said(printing);
+    const auto back = with_file(folder, text);
+    INFO(text);
+    REQUIRE(std::holds_alternative<mirror_options>(back));
+    CHECK(std::get<mirror_options>(back) == parsed(arguments));
+  }
+}
+
+TEST_CASE("the command line wins over the configuration", "[mirror][options]") {
+  const fermata::test::temp_folder folder;
+  const std::string text = "remote = \"r\"\ndepth = 3\nlisten = [\"[::1]:1\"]\nquiet = true\n";
+  const auto result = with_file(folder, text, {"--depth", "7"});
+  REQUIRE(std::holds_alternative<mirror_options>(result));
+  const auto& options = std::get<mirror_options>(result);
+  CHECK(options.remote == "r");
+  CHECK(options.depth == 7);
+  CHECK(options.listen == std::vector<std::string>{"[::1]:1"});
+  CHECK(options.quiet);
+}
+
+TEST_CASE("what is wrong in a configuration is named by its place", "[mirror][options]") {
+  const fermata::test::temp_folder folder;
+  const std::string file = (folder.path() / "c.toml").string();
+  const auto complaint = [&](const std::string& text) {
+    const auto result = with_file(folder, text);
+    REQUIRE(std::holds_alternative<exit_message>(result));
+    CHECK(std::get<exit_message>(result).status == 2);
+    const std::string whole = std::get<exit_message>(result).text;
+    const std::string start = "fermata-mirror: " + file + ":";
+    REQUIRE(whole.starts_with(start));
+    return whole.substr(start.size());
+  };
+  CHECK(complaint("remote = \"r\"\ncolour = 1\n") == "2:1: no such option: colour\n");
+  CHECK(complaint("depth = -1\n") == "1:9: depth -1 is no number from 0 to 4294967295\n");
+  CHECK(complaint("remote = [\"a\"]\n") == "1:10: remote is no single value\n");
+  CHECK(complaint("listen = [[1]]\n") == "1:10: listen is no list of strings\n");
+  CHECK(complaint("update-interval = \"soon\"\n") ==
+        "1:19: update-interval soon is no duration such as 500ms, 10s, 5min, 1h or 7d\n");
+  CHECK_THAT(complaint("remote = \n"), Catch::Matchers::StartsWith("1:1"));
+  const auto absent = parse_options({"--config", file + ".none"}, "1.2.3");
+  CHECK(std::get<exit_message>(absent).status == 1);
+  CHECK(std::get<exit_message>(absent).text ==
+        "fermata-mirror: cannot read the configuration " + file +
+            ".none: no such file or directory (uv ENOENT)\n");
+}
+
+TEST_CASE("check-config says whether options are right", "[mirror][options]") {
+  CHECK(said({"--remote", "git://example.org/r", "--check-config"}) == "the options are right\n");
+  CHECK_THAT(refused({"--check-config"}), Catch::Matchers::Contains("--remote"));
+  CHECK_THAT(refused({"--remote", "gopher://x/r", "--check-config"}),
+             Catch::Matchers::StartsWith("fermata-mirror: cannot use gopher://x/r: "));
 }
 
 TEST_CASE("version is one line", "[mirror][options]") {
@@ -58,8 +175,7 @@ TEST_CASE("version is one line", "[mirror][options]") {
 TEST_CASE("a remote alone gets the defaults", "[mirror][options]") {
   const mirror_options options = parsed({"--remote", "git://example.org/repo"});
   CHECK(options.remote == "git://example.org/repo");
-  CHECK(options.listen_address == "127.0.0.1");
-  CHECK(options.listen_port == 8080);
+  CHECK(options.listen == std::vector<std::string>{"127.0.0.1:8080"});
   CHECK(options.work_policy == policy::budget());
   CHECK(options.depth == 1);
   CHECK(options.data_directory.empty());
@@ -69,8 +185,7 @@ TEST_CASE("every option is read, in both spellings", "[mirror][options]") {
   const mirror_options options = parsed({"--remote=/srv/repo.git#next/one", "--listen", "[::1]:0",
                                          "--policy=quanta=7", "--depth", "0", "--data=state"});
   CHECK(options.remote == "/srv/repo.git#next/one");
-  CHECK(options.listen_address == "::1");
-  CHECK(options.listen_port == 0);
+  CHECK(options.listen == std::vector<std::string>{"[::1]:0"});
   CHECK(options.work_policy == policy::quanta(7));
   CHECK(options.depth == 0);
   CHECK(options.data_directory == "state");
@@ -91,7 +206,8 @@ TEST_CASE("wrong usage is one line that points to help", "[mirror][options]") {
         "fermata-mirror: --listen a:65536 has not the form address:port" + end);
   CHECK(with({"--listen", "::1:80"}) ==
         "fermata-mirror: --listen ::1:80 has not the form address:port" + end);
-  CHECK(with({"--depth", "-1"}) == "fermata-mirror: --depth -1 is no number of commits" + end);
+  CHECK(with({"--depth", "-1"}) ==
+        "fermata-mirror: --depth -1 is no number from 0 to 4294967295" + end);
   CHECK(with({"--policy", "fast"}) ==
         "fermata-mirror: --policy fast is none of greedy, each_bind, quanta=<n>, "
         "budget=<microseconds>, always" +
@@ -100,9 +216,4 @@ TEST_CASE("wrong usage is one line that points to help", "[mirror][options]") {
         "fermata-mirror: The following argument was not expected: --colour" + end);
   CHECK(with({"more"}) == "fermata-mirror: The following argument was not expected: more" + end);
   CHECK(refused({"--remote"}) == "fermata-mirror: --remote: 1 required TEXT missing" + end);
-}
-
-TEST_CASE("an authority brackets IPv6", "[mirror][options]") {
-  CHECK(authority("127.0.0.1", 80) == "127.0.0.1:80");
-  CHECK(authority("::1", 80) == "[::1]:80");
 }

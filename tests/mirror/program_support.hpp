@@ -3,6 +3,7 @@
 #pragma once
 
 #include "service_support.hpp"
+#include "support/places.hpp"
 
 #include <fermata/promise/process.hpp>
 #include <fermata/promise/sleep.hpp>
@@ -37,9 +38,7 @@ inline promise<ended> run_to_end(command c) {
   co_return e;
 }
 
-inline std::string mirror_program() {
-  return std::string(FERMATA_BINARY_DIR) + "/bin/fermata-mirror";
-}
+inline std::string mirror_program() { return fermata::test::binary_dir() + "/bin/fermata-mirror"; }
 
 inline ended run_mirror(std::vector<std::string> arguments) {
   event_loop loop(testing::options_of_run());
@@ -50,11 +49,14 @@ inline ended run_mirror(std::vector<std::string> arguments) {
 /// fermata-mirror, running.
 class mirror_process {
 public:
-  explicit mirror_process(std::vector<std::string> arguments) : loop_(testing::options_of_run()) {
+  explicit mirror_process(std::vector<std::string> arguments,
+                          std::vector<std::string> environment = {})
+      : loop_(testing::options_of_run()) {
     arguments.insert(arguments.begin(), {mirror_program(), "--listen", "127.0.0.1:0"});
     command c(std::move(arguments));
     c.in = stdio::null;
     c.err = stdio::tail;
+    c.environment = std::move(environment);
     child_.emplace(loop_.run([&] { return spawn(std::move(c)); }));
     const std::string said = line();
     const std::string form = "listening on http://";

@@ -55,11 +55,9 @@ TEST_CASE("fermata-mirror says why it cannot start, and ends with 1", "[mirror][
   CHECK(disk.err ==
         "fermata-mirror: cannot make the folder " + data + ": not a directory (uv ENOTDIR)\n");
 
-  const ended scheme = run_mirror({"--remote", "https://example.org/r"});
+  const ended scheme = run_mirror({"--remote", "svn://example.org/r"});
   CHECK(scheme.how.code == 1);
-  CHECK(scheme.err ==
-        "fermata-mirror: cannot use https://example.org/r: https is not supported yet, only git:// "
-        "and local paths\n");
+  CHECK(scheme.err == "fermata-mirror: cannot use svn://example.org/r: unknown scheme svn\n");
 }
 
 TEST_CASE("fermata-mirror says where it listens and what it serves", "[mirror][program]") {
@@ -76,6 +74,66 @@ TEST_CASE("fermata-mirror is stopped in the middle of a clone", "[mirror][progra
   event_loop loop(testing::options_of_run());
   const tcp_listener silent = loop.run([] { return tcp_listener("127.0.0.1:0"); });
   mirror_process m({"--remote", "git://" + silent.address() + "/r"});
+  CHECK(m.stop(SIGTERM).is_success());
+}
+
+TEST_CASE("git clones from fermata-mirror what it serves", "[mirror][program]") {
+  const temp_folder folder;
+  make_repository(folder);
+  folder.run(
+      "git -C r branch other && git -C r checkout -q -b far && cd r && echo x > packages/x && "
+      "git add . && git commit -qm far && git checkout -q master");
+  mirror_process m({"--remote", (folder.path() / "r").string()});
+  REQUIRE_THAT(m.line(), StartsWith("serving"));
+  const auto git = [&](const std::string& more) {
+    const ended e = m.loop().run([&] {
+      return run_to_end(command({"sh", "-c", "cd '" + folder.path().string() + "' && " + more}));
+    });
+    INFO(e.err);
+    CHECK(e.how.is_success());
+    return e.out;
+  };
+  git("git clone -q " + m.url() + "/repository.git copy");
+  CHECK(git("git -C copy rev-parse HEAD") == head_of(folder) + "\n");
+  CHECK(git("diff -r -x .git r copy").empty());
+  CHECK(git("git -C copy fsck --strict").empty());
+  CHECK(m.stop(SIGTERM).is_success());
+}
+
+TEST_CASE("limits refuse at once, and a health check is answered", "[mirror][program]") {
+  const temp_folder folder;
+  make_repository(folder);
+  mirror_process m({"--remote", (folder.path() / "r").string(), "--client-rate", "1",
+                    "--client-burst", "3", "--client-header", "X-Forwarded-For"});
+  REQUIRE_THAT(m.line(), StartsWith("serving"));
+  const auto status = [&](const std::string& path, const std::string& fields) {
+    return m.loop()
+        .run([&] { return ask_port(port_of(m.authority()), "GET", path, fields); })
+        .status;
+  };
+  int refused = 0;
+  for (int i = 0; i < 20; ++i) {
+    refused += status("/repo", "X-Forwarded-For: 10.0.0.9, 10.0.0.1\r\n") == 429 ? 1 : 0;
+  }
+  CHECK(refused > 0);
+  CHECK(status("/repo", "X-Forwarded-For: 10.0.0.1, 10.0.0.2\r\n") == 200);
+  CHECK(status("/healthz", "X-Forwarded-For: 10.0.0.1\r\n") == 200);
+  CHECK(m.stop(SIGTERM).is_success());
+}
+
+TEST_CASE("fermata-mirror ends although a client does not read on", "[mirror][program]") {
+  const temp_folder folder;
+  make_repository(folder);
+  folder.run(
+      "head -c 20000000 /dev/urandom > r/packages/big && cd r && git add . && git commit -q -m b");
+  mirror_process m({"--remote", (folder.path() / "r").string(), "--drain", "50ms"});
+  REQUIRE_THAT(m.line(), StartsWith("serving"));
+  std::unique_ptr<byte_stream> reader = m.loop().run(
+      [&] { return tcp_connect("127.0.0.1", port_of(m.authority()), connect_options()); });
+  m.loop().run([&] { return write_text(*reader, request_text("GET", "/index.tar.gz", "")); });
+  std::string got(1000, '\0');
+  m.loop().run([&] { return read_exactly(*reader, std::as_writable_bytes(std::span<char>(got))); });
+  CHECK_THAT(got, StartsWith("HTTP/1.1 200"));
   CHECK(m.stop(SIGTERM).is_success());
 }
 

@@ -107,3 +107,15 @@ TEST_CASE("brackets nest without a limit", "[mirror][repo]") {
 TEST_CASE("a huge repo file is replaced", "[mirror][repo]") {
   CHECK(fault(std::string(longest_repo_file_bytes + 1, ' ')) == "repo: over 1048576 bytes");
 }
+
+TEST_CASE("archive mirrors of ours stand before upstream's absolute ones", "[mirror][repo]") {
+  repo_settings settings;
+  settings.upstream = "u";
+  settings.stamp = "s";
+  settings.archive_mirrors = {"https://m.example.org"};
+  CHECK(make_repo_file("opam-version: \"2.0\"\narchive-mirrors: [\"cache\" \"https://up.org\"]\n",
+                       settings)
+            .text ==
+        "opam-version: \"2.0\"\narchive-mirrors: [\"https://m.example.org\" \"https://up.org\"]\n"
+        "upstream: \"u\"\nstamp: \"s\"\n");
+}

@@ -81,11 +81,12 @@ inline std::string request_text(std::string_view method,
 inline promise<answer> ask_port(std::uint16_t port,
                                 std::string method,
                                 std::string path,
-                                std::string fields = "") {
+                                std::string fields = "",
+                                std::string body = "") {
   promise<std::unique_ptr<byte_stream>> connected =
       tcp_connect("127.0.0.1", port, connect_options());
   const std::unique_ptr<byte_stream> stream = co_await std::move(connected);
-  promise<> sent = write_text(*stream, request_text(method, path, fields));
+  promise<> sent = write_text(*stream, request_text(method, path, fields) + body);
   co_await sent;
   promise<std::string> received = read_to_end(*stream, std::size_t{64} << 20);
   const std::string text = co_await received;

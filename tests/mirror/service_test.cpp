@@ -10,6 +10,7 @@ using namespace fermata;
 using namespace fermata::mirror;
 using namespace fermata::mirror::test;
 using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
 using nlohmann::json;
 
@@ -171,6 +172,36 @@ TEST_CASE("links and submodules are left out and noted", "[mirror][service]") {
   CHECK(s.mirror.current()->notes == notes);
 }
 
+TEST_CASE("an opam file with a bad line stops nothing and is named by its place",
+          "[mirror][service]") {
+  const temp_folder folder;
+  make_repository(folder);
+  const std::string hash(64, 'a');
+  folder.write("r/packages/c/c.1/opam",
+               "opam-version: \"2.0\"\nurl { src: \"http://127.0.0.1/c\" checksum: \"sha256=" +
+                   hash + "\" }\n");
+  folder.write("r/packages/c/c.2/opam", "opam-version: \"2.0\"\nsynopsis: \"ends nowhere\n");
+  folder.write("r/packages/c/c.3/opam", "url { src: \"git+https://127.0.0.1/c\" }\n");
+  folder.run("cd r && git add . && git commit -q -m c");
+  site s(options_for(folder));
+  s.wait_for("phase read");
+  CHECK(s.mirror.current()->files == 6 + 3);
+  const service_status status = s.mirror.status();
+  CHECK(status.packages.opam_files == 6);
+  CHECK(status.packages.archives == 1);
+  CHECK(status.packages.version_control == 1);
+  REQUIRE(status.packages.fault_list.size() == 1);
+  CHECK_THAT(status.packages.fault_list[0], StartsWith("packages/c/c.2/opam:2:"));
+  REQUIRE(status.packages.skipped_list.size() == 1);
+  CHECK_THAT(s.get("/status").body,
+             Contains("1 line could not be read") && Contains("packages/c/c.2/opam:2:"));
+  CHECK_THAT(s.get("/metrics").body, Contains("fermata_mirror_opam_faults 1\n"));
+  folder.run("cd r && git rm -q -r packages/c/c.2 && git commit -q -m d");
+  s.mirror.ask_update();
+  s.wait_for("phase read");
+  CHECK(s.mirror.status().packages.faults == 0);
+}
+
 TEST_CASE("an annotated tag can be served", "[mirror][service]") {
   const temp_folder folder;
   make_repository(folder);
@@ -189,16 +220,29 @@ TEST_CASE("every file and every slice looks whether anybody waits", "[mirror][se
   folder.write("r/repo", "opam-version: \"2.0\"\n#" + std::string(200'000, 'x') + "\n");
   folder.run("head -c 3000000 /dev/urandom > r/packages/big");
   folder.run("cd r && git add . && git commit -q -m many");
-  site s(options_for(folder), testing::options_with(policy::always()));
+  service_options options = options_for(folder);
+  options.most_fetches = 1;
+  site s(std::move(options), testing::options_with(policy::always()));
   s.wait_for("phase swap");
   const auto looks = [&s](const std::string& phase) {
+    unsigned long last = 0;
     for (const std::string& e : s.happened.all()) {
-      if (e.starts_with("phase " + phase)) return std::stoul(e.substr(e.rfind(' ') + 1));
+      if (e.starts_with("phase " + phase)) last = std::stoul(e.substr(e.rfind(' ') + 1));
     }
-    return 0ul;
+    return last;
   };
   CHECK(looks("walk") >= 205);
   CHECK(looks("index") >= 2 * 205 + 3'000'000 / 4096);  // files, and pieces of the large one
-  CHECK(looks("release") >= 3'000'000 / 524'288);
   CHECK(looks("swap") >= 200'000 / 32'768);
+  folder.run("cd r && git rm -q packages/big && git commit -q -m small");
+  s.mirror.ask_update();
+  s.wait_for("phase swap");
+  CHECK(looks("walk") >= 205);  // files that are the same
+  CHECK(looks("swap") >= 205);  // the list of those before
+  folder.run("cd r && git commit -q --allow-empty -m more");
+  s.mirror.ask_update();
+  s.wait_for("phase read");
+  s.wait_for("phase read");  // also of the update before
+  CHECK(s.happened.count("phase clone") == 2);
+  CHECK(looks("release") >= 3'000'000 / 524'288);  // the objects of the first clone
 }

@@ -12,6 +12,7 @@ using namespace fermata;
 using namespace fermata::mirror;
 using namespace fermata::mirror::test;
 using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
 using nlohmann::json;
 
@@ -24,10 +25,50 @@ TEST_CASE("POST /update brings a new commit", "[mirror][update]") {
   add_commit(folder, "3");
   const answer asked = s.post("/update");
   CHECK(asked.status == 202);
-  CHECK(asked.body == "an update begins\n");
+  CHECK(asked.body == "an update begins\nstate: ready\n");
   CHECK(s.wait_for("served") == "served " + head_of(folder));
   CHECK(s.get("/index.tar.gz").field("ETag") != before);
   CHECK(s.get("/repo").body.find(head_of(folder)) != std::string::npos);
+}
+
+TEST_CASE("the index after updates is the index of a fresh clone", "[mirror][update]") {
+  const temp_folder folder;
+  make_repository(folder);
+  folder.run(
+      "cd r/packages && for i in $(seq 300); do mkdir -p p$((i % 7))/p.$i; echo $i > "
+      "p$((i % 7))/p.$i/opam; done; mkdir x x.y x0; touch x/a x.y/a x0/a; cd .. && git add . && "
+      "git commit -q -m many");
+  const std::vector<std::string> changes{
+      "rm -r x && echo file > x",
+      "rm x && mkdir -p x/deep/er && echo 1 > x/deep/er/a",
+      "rm -r x.y",
+      "git mv p3 p9",
+      "chmod +x b/b.1/opam; ln -s ../a a/link",
+      "rm -r p1 p2; mkdir 0 z; echo first > 0/f; echo last > z/f",
+      "echo changed > p4/p.11/opam; echo new > p4/p.11/new; rm -r p4/p.18",
+      "touch ../README2",  // nothing below packages/
+      "rm -r a b p* x* z",
+  };
+  std::vector<std::shared_ptr<const generation>> made;
+  {
+    site s(options_for(folder));
+    s.wait_for("served");
+    for (const std::string& change : changes) {
+      folder.run("cd r/packages && " + change + " && cd .. && git add -A . && git commit -q -m c");
+      folder.run("git -C r branch step" + std::to_string(made.size()));
+      s.mirror.ask_update();
+      CHECK(s.wait_for("served") == "served " + head_of(folder));
+      made.push_back(s.mirror.current());
+    }
+  }
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    INFO(changes[i]);
+    site s(options_for((folder.path() / "r").string() + "#step" + std::to_string(i)));
+    s.wait_for("served");
+    CHECK(s.mirror.current()->etag == made[i]->etag);
+    CHECK(s.mirror.current()->files == made[i]->files);
+    CHECK(s.mirror.current()->notes == made[i]->notes);
+  }
 }
 
 TEST_CASE("an update that finds the same commit builds no index", "[mirror][update]") {
@@ -36,14 +77,16 @@ TEST_CASE("an update that finds the same commit builds no index", "[mirror][upda
   site s(options_for(folder));
   s.wait_for("served");
   CHECK(s.mirror.ask_update());
-  s.wait_for("phase clone");
+  s.wait_for("phase fetch");
   s.wait_for("phase release");
+  while (s.get("/healthz").body == "updating\n") {
+  }
   CHECK(s.get("/healthz").body == "ready\n");
   CHECK(s.happened.count("served") == 1);
   CHECK(s.happened.count("phase index") == 1);
 }
 
-TEST_CASE("updates that are asked for during a clone are one more clone", "[mirror][update]") {
+TEST_CASE("updates that are asked for during a clone are one more update", "[mirror][update]") {
   const temp_folder folder;
   make_repository(folder);
   site s(options_for(folder));
@@ -56,7 +99,8 @@ TEST_CASE("updates that are asked for during a clone are one more clone", "[mirr
   s.wait_for("phase release");
   s.get("/healthz");
   CHECK(asked == "first again again ");
-  CHECK(s.happened.count("phase clone") == 2);
+  CHECK(s.happened.count("phase clone") == 1);
+  CHECK(s.happened.count("phase fetch") == 1);
 }
 
 TEST_CASE("what cannot be mirrored is named, and the service stays up", "[mirror][update]") {
@@ -104,9 +148,8 @@ TEST_CASE("what cannot be mirrored is named, and the service stays up", "[mirror
 
 TEST_CASE("a remote that cannot be used is refused at once", "[mirror][update]") {
   const event_loop loop(testing::options_of_run());
-  CHECK_THROWS_WITH(service(options_for("https://example.org/r")),
-                    "cannot use https://example.org/r: https is not supported yet, only git:// and "
-                    "local paths");
+  CHECK_THROWS_WITH(service(options_for("svn://example.org/r")),
+                    "cannot use svn://example.org/r: unknown scheme svn");
 }
 
 TEST_CASE("a failure is tried again with growing delays", "[mirror][update]") {
@@ -143,7 +186,7 @@ TEST_CASE("the old index is served while updates fail", "[mirror][update]") {
   const answer before = s.get("/index.tar.gz");
   folder.run("mv r away");
   s.mirror.ask_update();
-  CHECK_THAT(s.wait_for("error"), StartsWith("error cannot clone "));
+  CHECK_THAT(s.wait_for("error"), StartsWith("error cannot fetch "));
   const answer after = s.get("/index.tar.gz");
   CHECK(after.status == 200);
   CHECK(after.body == before.body);
@@ -217,6 +260,90 @@ TEST_CASE("a kept index that is damaged is cloned anew", "[mirror][update]") {
   CHECK(s.wait_for("served") == "served " + head_of(folder));
 }
 
+TEST_CASE("the repository that was kept is fetched into, unless it is damaged",
+          "[mirror][update]") {
+  const temp_folder folder;
+  make_repository(folder);
+  service_options options = options_for(folder);
+  options.data_directory = (folder.path() / "data").string();
+  {
+    site first(options);
+    first.wait_for("phase save");
+  }
+  REQUIRE(std::filesystem::exists(folder.path() / "data" / "store"));
+  add_commit(folder, "3");
+  bool is_damaged = false;
+  SECTION("whole") {}
+  SECTION("damaged") {
+    is_damaged = true;
+    folder.run("echo x | dd of=data/store bs=1 seek=200 conv=notrunc status=none");
+  }
+  site second(options);
+  second.wait_for("served");
+  CHECK(second.wait_for("served") == "served " + head_of(folder));
+  CHECK(second.happened.count("phase clone") == (is_damaged ? 1U : 0U));
+  CHECK(second.happened.count("phase fetch") == (is_damaged ? 0U : 1U));
+  CHECK(second.happened.count("warn cannot use the repository that was kept: cannot restore ") ==
+        (is_damaged ? 1U : 0U));
+  CHECK(std::filesystem::exists(folder.path() / "data" / "store.refused") == is_damaged);
+}
+
+TEST_CASE("after a restart all is known of the index that was kept", "[mirror][update]") {
+  const temp_folder folder;
+  make_repository(folder);
+  service_options options = options_for(folder);
+  options.data_directory = (folder.path() / "data").string();
+  {
+    site first(options);
+    first.wait_for("phase save");
+  }
+  site second(options);
+  second.wait_for("phase read");
+  CHECK(second.happened.count("served") == 1);
+  CHECK(second.happened.count("phase save") == 0);
+  CHECK(second.mirror.status().packages.opam_files == 3);
+  const std::shared_ptr<const generation> kept = second.mirror.current();
+  add_commit(folder, "3");
+  second.mirror.ask_update();
+  second.wait_for("served");
+  CHECK(second.mirror.current()->files == kept->files + 1);
+}
+
+TEST_CASE("an update clones anew where what was fetched is not whole", "[mirror][update]") {
+  const temp_folder folder;
+  make_repository(folder);
+  service_options options = options_for(folder);
+  options.first_delay = 1ms;
+  site s(std::move(options));
+  s.wait_for("served");
+  // Upstream lies: its new tree has what the mirror's commit does not have, and it was not sent.
+  add_commit(folder, "3");
+  folder.run(
+      "cd r && blob=$(git rev-parse HEAD:packages/a/a.3/opam) && cp -r .git ../whole && rm "
+      ".git/objects/$(echo $blob | cut -c1-2)/$(echo $blob | cut -c3-)");
+  s.mirror.ask_update();
+  CHECK_THAT(s.wait_for("error"), StartsWith("error cannot fetch "));
+  folder.run("rm -rf r/.git && mv whole r/.git");
+  CHECK(s.wait_for("served") == "served " + head_of(folder));
+}
+
+TEST_CASE("after some fetches the repository is cloned anew", "[mirror][update]") {
+  const temp_folder folder;
+  make_repository(folder);
+  service_options options = options_for(folder);
+  options.most_fetches = 2;
+  site s(std::move(options));
+  s.wait_for("served");
+  for (const char* version : {"3", "4", "5", "6"}) {
+    add_commit(folder, version);
+    s.mirror.ask_update();
+    CHECK(s.wait_for("served") == "served " + head_of(folder));
+  }
+  CHECK(s.mirror.current()->files == 6 + 4);
+  CHECK(s.happened.count("phase clone") == 2);
+  CHECK(s.happened.count("phase fetch") == 3);
+}
+
 TEST_CASE("a data folder serves one service at a time", "[mirror][update]") {
   const temp_folder folder;
   make_repository(folder);
@@ -240,4 +367,79 @@ TEST_CASE("a cancel ends the work in the middle of any phase", "[mirror][update]
     s.loop.run([&] { return ended; });
     CHECK(is_cancelled(s.working.error()));
   }
+}
+
+TEST_CASE("an update comes by itself when the interval is over", "[mirror][update]") {
+  const temp_folder folder;
+  make_repository(folder);
+  service_options options = options_for(folder);
+  options.update_interval = 1ms;
+  site s(std::move(options));
+  s.wait_for("served");
+  add_commit(folder, "3");
+  CHECK(s.wait_for("served") == "served " + head_of(folder));
+}
+
+TEST_CASE("an update that takes too long is given up, and the next is not", "[mirror][update]") {
+  const temp_folder folder;
+  make_repository(folder);
+  event_loop aside(testing::options_of_run());
+  const tcp_listener silent = aside.run([] { return tcp_listener("127.0.0.1:0"); });
+  service_options options = options_for("git://" + silent.address() + "/r");
+  options.update_time = 5ms;
+  options.first_delay = 1ms;
+  options.jitter = 0;
+  site s(std::move(options));
+  CHECK_THAT(s.wait_for("error"),
+             Contains("/r was given up: it took over 5ms (try 1, next in 1 ms)"));
+  CHECK_THAT(s.wait_for("error"), Contains("(try 2, next in 2 ms)"));
+}
+
+TEST_CASE("who asks for updates too often waits, and the update comes once", "[mirror][update]") {
+  const temp_folder folder;
+  make_repository(folder);
+  service_options options = options_for(folder);
+  options.update_pause = 1h;
+  site s(std::move(options));
+  s.wait_for("served");
+  CHECK(s.post("/update").body == "an update begins in 3600 s\nstate: ready\n");
+  CHECK(s.post("/update").body == "an update is asked for already\nstate: ready\n");
+  answer last;
+  for (int i = 0; i < 40 && last.status != 429; ++i) last = s.post("/update");
+  CHECK(last.status == 429);
+  CHECK(last.body == "too many requests for updates\n");
+  CHECK(last.field("Retry-After") == "2");
+}
+
+TEST_CASE("an update needs the secret, in one of the ways of webhooks", "[mirror][update]") {
+  const temp_folder folder;
+  make_repository(folder);
+  service_options options = options_for(folder);
+  options.update_secret = "It's a Secret to Everybody";
+  options.update_path = "/hook";
+  site s(std::move(options));
+  const auto ask = [&](const std::string& fields, const std::string& body = "Hello, World!") {
+    return s.loop.run([&] {
+      return ask_port(s.port(), "POST", "/hook",
+                      "Content-Length: " + std::to_string(body.size()) + "\r\n" + fields, body);
+    });
+  };
+  // The example of GitHub's documentation.
+  const std::string sum = "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+  CHECK(ask("X-Hub-Signature-256: sha256=" + sum + "\r\n").status == 202);
+  CHECK(ask("X-Gitea-Signature: " + sum + "\r\n").status == 202);
+  CHECK(ask("X-Update-Secret: It's a Secret to Everybody\r\n").status == 202);
+  CHECK(ask("Authorization: Bearer It's a Secret to Everybody\r\n").status == 202);
+  CHECK(ask("X-GitHub-Event: ping\r\nX-Hub-Signature-256: sha256=" + sum + "\r\n").body ==
+        "the hook is right\n");
+
+  CHECK(ask("").body == "no update: it needs the secret\n");
+  CHECK(ask("").status == 403);
+  CHECK(ask("X-Hub-Signature-256: sha256=" + sum + "\r\n", "Hello, World?").body ==
+        "no update: the signature is wrong\n");
+  CHECK(ask("X-Hub-Signature-256: " + sum + "\r\n").status == 403);
+  CHECK(ask("X-Gitea-Signature: \r\n").status == 403);
+  CHECK(ask("X-Update-Secret: It's a Secret to Nobody\r\n").body ==
+        "no update: the secret is wrong\n");
+  CHECK(s.post("/update").status == 404);
 }

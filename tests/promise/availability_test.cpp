@@ -7,6 +7,7 @@
 #include <fermata/promise/heartbeat.hpp>
 #include <fermata/promise/pause.hpp>
 #include <fermata/promise/sleep.hpp>
+#include <fermata/promise/stream.hpp>
 #include <fermata/promise/test_loop.hpp>
 
 #include <catch2/catch.hpp>
@@ -157,14 +158,118 @@ TEST_CASE("no_pause lets checks go on and forbids a wait", "[promise][pause]") {
 
 TEST_CASE("a change of policy gives no new allowance", "[promise][availability]") {
   fermata::event_loop loop(options_with(policy::budget(500us)));
-  const auto run = [] {
-    const auto until = std::chrono::steady_clock::now() + 5ms;
+  const auto run = [&loop] {
+    const auto until = std::chrono::steady_clock::now() + 10s;
     const auto nothing = [] { return fermata::ready(); };
-    while (std::chrono::steady_clock::now() < until) {
+    while (loop.metrics().looks <= 1 && std::chrono::steady_clock::now() < until) {
       const promise<> p = fermata::with_policy(policy::budget(200us), nothing);
       static_cast<void>(fermata::due(9us));
     }
   };
   loop.run(run);
   CHECK(loop.metrics().looks > 1);
+}
+
+// ---- storms: the bound does not depend on who makes the work ----
+
+namespace {
+
+promise<> pauses(int n) {
+  for (int i = 0; i < n; ++i) {
+    co_await fermata::pause();
+  }
+}
+promise<> storm_of_pauses(int tasks, int each) {
+  std::vector<promise<>> all;
+  for (int i = 0; i < tasks; ++i) {
+    all.push_back(pauses(each));
+    co_await fermata::maybe_pause();
+  }
+  promise<> end = fermata::join(std::move(all));
+  co_await end;
+}
+
+promise<std::uint64_t> read_small_pieces(fermata::byte_stream& from, std::uint64_t bytes) {
+  std::byte piece[64];
+  std::uint64_t sum = 0;
+  while (sum < bytes) {
+    sum += co_await from.read(piece);
+  }
+  co_return sum;
+}
+promise<> read_what_is_there(std::size_t bytes) {
+  auto ends = fermata::memory_stream_pair(bytes);
+  promise<> written = fermata::write_text(*ends.first, std::string(bytes, 'x'));
+  co_await written;
+  promise<std::uint64_t> all = read_small_pieces(*ends.second, bytes);
+  co_await all;
+}
+
+void post_many(fermata::event_loop& loop, int n, int& left) {
+  left = n;
+  for (int i = 0; i < n; ++i) {
+    loop.post([&left] { --left; });
+  }
+}
+promise<> wait_for_posts(int& left) {
+  while (left > 0) {
+    co_await fermata::pause();
+  }
+}
+
+}  // namespace
+
+TEST_CASE("the bound holds in a storm of pauses", "[promise][availability]") {
+  const int tasks = GENERATE(1, 10, 1000, 100'000);
+  test_loop loop(options_with(policy::budget(500us)));
+  fermata::heartbeat beat(loop.loop(), 1ms);
+  loop.run([&] { return storm_of_pauses(tasks, tasks == 100'000 ? 2 : 50); });
+  CHECK(loop.metrics().pauses >= static_cast<std::uint64_t>(tasks));
+  CHECK(loop.metrics().longest_gap.wall <= 500us + step);
+  CHECK(beat.longest() <= 2 * (500us + step));
+}
+
+TEST_CASE("the bound holds beside a stream that is always ready", "[promise][availability]") {
+  constexpr auto read_cost = fermata::detail::stream_cost(64);
+  test_loop loop(options_with(policy::budget(500us)));
+  fermata::heartbeat beat(loop.loop(), 1ms);
+  loop.run([] { return read_what_is_there(500'000); });
+  CHECK(beat.beats() >= 5);
+  CHECK(loop.metrics().longest_gap.wall <=
+        500us + fermata::detail::stream_cost(fermata::detail::stream_piece_bytes) + node_cost);
+  loop.loop().reset_gaps();
+  loop.run([] { return read_what_is_there(100'000); });
+  CHECK(loop.metrics().longest_gap.wall <=
+        500us + fermata::detail::stream_cost(100'000) + read_cost + node_cost);
+}
+
+TEST_CASE("the bound holds in a storm of posts", "[promise][availability]") {
+  test_loop loop(options_with(policy::budget(500us)));
+  fermata::heartbeat beat(loop.loop(), 1ms);
+  int left = 0;
+  post_many(loop.loop(), 100'000, left);
+  loop.run([&] { return wait_for_posts(left); });
+  CHECK(loop.metrics().posts == 100'000);
+  CHECK(loop.metrics().longest_gap.wall <= 500us + 2 * node_cost);
+  CHECK(beat.longest() <= 2 * (500us + 2 * node_cost));
+}
+
+TEST_CASE("greedy breaks the bound in the same storms", "[promise][availability]") {
+  {
+    test_loop loop(options_with(policy::greedy()));
+    loop.run([] { return read_what_is_there(500'000); });
+    CHECK(loop.metrics().longest_gap.wall >= 5ms);
+  }
+  {
+    test_loop loop(options_with(policy::greedy()));
+    int left = 0;
+    post_many(loop.loop(), 100'000, left);
+    loop.run([&] { return wait_for_posts(left); });
+    CHECK(loop.metrics().longest_gap.wall >= 50ms);
+  }
+  {
+    test_loop loop(options_with(policy::greedy()));
+    loop.run([] { return storm_of_pauses(100'000, 2); });
+    CHECK(loop.metrics().longest_gap.wall >= 50ms);
+  }
 }

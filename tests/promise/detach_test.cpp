@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
+#include "support/policy.hpp"
+
+#include <fermata/promise/combine.hpp>
 #include <fermata/promise/detach.hpp>
 #include <fermata/promise/pause.hpp>
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <future>
 #include <memory>
@@ -61,6 +65,30 @@ void run_until_settled(event_loop& loop, const promise<T>& p) {
 }
 
 }  // namespace
+
+TEST_CASE("jobs that wait for each other run at once, however short those before were",
+          "[promise][detach]") {
+  event_loop loop;
+  loop.pool().set_bounds({2, 2});
+  std::atomic<int> begun = 0;
+  const auto meet = [&begun] {
+    ++begun;
+    while (begun < 2) std::this_thread::yield();
+  };
+  const auto round = [&]() -> promise<> {
+    std::vector<promise<>> shorts;
+    while (shorts.size() < 16) shorts.push_back(detach([] {}));
+    promise<> all = fermata::join(std::move(shorts));
+    co_await all;
+    begun = 0;
+    promise<> one = detach(meet);
+    promise<> other = detach(meet);
+    promise<> pair = fermata::join(std::move(one), std::move(other));
+    co_await pair;
+  };
+  for (int i = 0; i < 300; ++i) loop.run(round);
+  CHECK(begun == 2);
+}
 
 TEST_CASE("detach gives the result of a function that runs on another thread",
           "[promise][detach]") {
@@ -248,4 +276,63 @@ TEST_CASE("a thousand detached jobs come back once each", "[promise][detach]") {
     if (job.is_resolved()) ++given;
   }
   CHECK(given == ran);
+}
+
+TEST_CASE("a detached job is traced, and its wait measured where that is asked for",
+          "[promise][detach]") {
+  fermata::loop_options options = fermata::testing::options_of_run();
+  options.measure_steps = true;
+  fermata::event_loop loop(std::move(options));
+  loop.run([] { return fermata::detach([] {}); });
+  CHECK(loop.metrics().pool_wait.count() == 1);
+  const fermata::trace_snapshot s = loop.trace().snapshot();
+  const auto jobs =
+      std::count_if(s.events.begin(), s.events.end(), [](const fermata::trace_event& e) {
+        return e.kind == fermata::trace_kind::job && e.end >= e.begin && e.id != 0;
+      });
+  CHECK(jobs == 1);
+}
+
+TEST_CASE("a lane holds its jobs to its share of the threads", "[promise][detach]") {
+  event_loop loop;
+  loop.pool().set_bounds({0, 4});
+  fermata::lane_options alone;
+  alone.max_threads = 1;
+  fermata::worker_lane& lane = loop.pool().make_lane("alone", alone);
+  std::atomic<int> inside = 0;
+  std::atomic<bool> met = false;
+  std::vector<promise<>> jobs;
+  loop.run([&] {
+    for (int i = 0; i < 50; ++i) {
+      jobs.push_back(fermata::detach_in(lane, [&] {
+        if (++inside > 1) met = true;
+        --inside;
+      }));
+    }
+  });
+  for (const promise<>& job : jobs) run_until_settled(loop, job);
+  CHECK_FALSE(met);
+  event_loop other;
+  const promise<> refused = fermata::detach_in(lane, [] {});  // of another loop's pool
+  CHECK_THROWS_WITH(promise<>(refused).get(), "cannot submit a job: the lane is another pool's");
+}
+
+TEST_CASE("jobs that were short are not for ever: a long one calls for a second thread",
+          "[promise][detach]") {
+  event_loop loop;
+  loop.pool().set_bounds({2, 2});
+  for (int i = 0; i < 300; ++i) loop.run([] { return detach([] {}); });
+  std::binary_semaphore first(0);
+  std::binary_semaphore second(0);
+  loop.run([&] {
+    const promise<> a = detach([&] {  // each waits for the other
+      first.release();
+      second.acquire();
+    });
+    const promise<> b = detach([&] {
+      second.release();
+      first.acquire();
+    });
+    return fermata::both(a, b);
+  });
 }

@@ -3,12 +3,14 @@
 #include "support/policy.hpp"
 #include "waits_for.hpp"
 
+#include <fermata/promise/pause.hpp>
 #include <fermata/promise/scope.hpp>
 #include <fermata/promise/sleep.hpp>
 #include <fermata/promise/test_loop.hpp>
 
 #include <catch2/catch.hpp>
 
+#include <source_location>
 #include <string>
 
 using namespace std::chrono_literals;
@@ -133,4 +135,181 @@ TEST_CASE("scope: fork_promise keeps what its function throws to itself", "[prom
     });
   };
   CHECK(loop.run(run) == "mine");
+}
+
+TEST_CASE("scope: dump names its children, where they started and how long ago",
+          "[promise][scope]") {
+  test_loop loop(options_of_run());
+  const auto here = std::source_location::current();
+  std::string before;
+  std::string after;
+  bool cleaned = false;
+  const auto run = [&] {
+    fermata::scope_options options;
+    options.name = "fetch";
+    const auto body = [&](fermata::scope& s) -> promise<> {
+      const auto receive = [&] { return cleans_up(cleaned); };
+      s.fork("receive", receive, here);
+      const auto watch = [] { return fermata::never(); };
+      s.fork_daemon(watch, here);
+      co_await fermata::sleep_for(3ms);
+      before = s.dump();
+      s.cancel("the client is gone");
+      after = s.dump(1);
+      co_await fermata::never();
+    };
+    return fermata::scope::run(std::move(options), body).catch_([](std::exception_ptr e) {
+      CHECK(fermata::is_cancelled(e));
+      return fermata::ready();
+    });
+  };
+  loop.run(run);
+  const std::string at = "scope_test.cpp:" + std::to_string(here.line());
+  CHECK(before == "scope fetch: 3 ms, 2 children\n  child receive: 3 ms, " + at +
+                      "\n  daemon -: 3 ms, " + at + "\n");
+  CHECK(after ==
+        "scope fetch: 3 ms, 2 children, cancelled: the client is gone\n"
+        "  child receive: 3 ms, " +
+            at + ", asked to end\n  and 1 more\n");
+  CHECK(cleaned);
+}
+
+TEST_CASE("scope: says why it was cancelled", "[promise][scope]") {
+  test_loop loop(options_of_run());
+  std::string why;
+  const auto run = [&]() -> promise<> {
+    const auto body = [](fermata::scope& s) {
+      s.cancel("the client is gone");
+      return fermata::never();
+    };
+    promise<> p = fermata::scope::run(body);
+    try {
+      co_await p;
+    } catch (const fermata::cancelled& c) {
+      why = c.what();
+    }
+  };
+  loop.run(run);
+  CHECK(why == "cancelled: the client is gone");
+}
+
+TEST_CASE("scope: a time limit fails it, and ends with the children", "[promise][scope]") {
+  test_loop loop(options_of_run());
+  fermata::scope_options options;
+  options.time_limit = 5ms;
+  bool cleaned = false;
+  const auto slow = [&] {
+    return fermata::scope::run(options, [&](fermata::scope& s) {
+      s.fork([&] { return cleans_up(cleaned); });
+      return fermata::never();
+    });
+  };
+  CHECK_THROWS_WITH(loop.run(slow), "timed out after 5 ms");
+  CHECK(cleaned);
+  const auto slow_hook = [&] {
+    return fermata::scope::run(options, [&](fermata::scope& s) {
+      s.on_release([] { return fermata::sleep_for(20ms); });
+      return ready(3);
+    });
+  };
+  CHECK(loop.run(slow_hook) == 3);
+}
+
+TEST_CASE("scope: a hook that was taken away does not run", "[promise][scope]") {
+  test_loop loop(options_of_run());
+  std::string order;
+  const auto hook = [&](const char* name) {
+    return [&order, name] {
+      order += name;
+      return ready();
+    };
+  };
+  const auto run = [&] {
+    return fermata::scope::run([&](fermata::scope& s) {
+      s.on_release(hook("a"));
+      const auto second = s.on_release(hook("b"));
+      s.on_release(hook("c"));
+      CHECK(s.remove_hook(second));
+      CHECK_FALSE(s.remove_hook(second));
+      return ready();
+    });
+  };
+  loop.run(run);
+  CHECK(order == "ca");
+}
+
+TEST_CASE("scope: the name of a child is that of its task", "[promise][scope]") {
+  test_loop loop(options_of_run());
+  std::string name;
+  const auto run = [&] {
+    return fermata::scope::run([&](fermata::scope& s) {
+      s.fork("indexer", [&]() -> promise<> {
+        co_await fermata::sleep_for(1ms);
+        name = fermata::event_loop::current().current_context()->name();
+      });
+      return ready();
+    });
+  };
+  loop.run(run);
+  CHECK(name == "indexer");
+}
+
+TEST_CASE("scope: 20,000 children hear of a cancel in pieces", "[promise][scope]") {
+  constexpr std::size_t many = 20'000;
+  fermata::event_loop loop(options_with(fermata::policy::always()));
+  const auto run = [&]() -> promise<std::uint64_t> {
+    std::uint64_t before = 0;
+    const auto body = [&](fermata::scope& s) -> promise<> {
+      for (std::size_t i = 0; i < many; ++i) s.fork([] { return fermata::never(); });
+      before = loop.metrics().looks;
+      s.cancel();
+      CHECK(s.children() == many);
+      co_return;
+    };
+    promise<> p = fermata::scope::run(body);
+    co_await p;
+    co_return loop.metrics().looks - before;
+  };
+  CHECK(loop.run(run) >= many / 32);
+}
+
+TEST_CASE("scope: 20,000 daemons end in linear time", "[promise][scope]") {
+  test_loop loop(options_of_run());
+  int ended = 0;
+  const auto daemon = [&]() -> promise<> {
+    try {
+      co_await fermata::never();
+    } catch (const fermata::cancelled&) {
+      ++ended;
+    }
+  };
+  const auto run = [&] {
+    return fermata::scope::run([&](fermata::scope& s) {
+      for (int i = 0; i < 20'000; ++i) s.fork_daemon(daemon);
+      return ready();
+    });
+  };
+  loop.run(run);
+  CHECK(ended == 20'000);
+}
+
+TEST_CASE("scope: a cancel through 10,000 nested ones needs no stack", "[promise][scope]") {
+  test_loop loop(options_of_run());
+  struct nested {
+    static promise<> go(int n) {
+      if (n == 0) return fermata::never();
+      return fermata::scope::run([n](fermata::scope& s) {
+        s.fork([n] { return go(n - 1); });
+        return ready();
+      });
+    }
+  };
+  const auto run = []() -> promise<std::string> {
+    promise<> p = nested::go(10'000);
+    for (int i = 0; i < 10'000; ++i) co_await fermata::pause();
+    promise<std::string> end = waits_for(p);
+    fermata::cancel(p);
+    co_return co_await end;
+  };
+  CHECK(loop.run(run) == "went on");  // a child's cancelled is no failure
 }

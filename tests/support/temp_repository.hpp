@@ -2,6 +2,8 @@
 /// Folders and git repositories that go away with the test, and the real data where it is present.
 #pragma once
 
+#include "support/places.hpp"
+
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -62,7 +64,7 @@ inline std::string read_file(const std::filesystem::path& path) {
 
 /// The folder of real data beside the checkout; prints a line and is false where it is absent.
 inline bool find_shared_data(const std::string& name, std::filesystem::path& path) {
-  path = std::filesystem::path(FERMATA_SOURCE_DIR) / ".." / "shared" / "data" / name;
+  path = std::filesystem::path(source_dir()) / ".." / "shared" / "data" / name;
   if (std::filesystem::exists(path)) return true;
   std::cout << "skipped: " << name << " is not there\n";
   return false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What a scope forks is waited for, so it returns a promise.
-// refused: no match for 'operator='
+// refused: what a scope forks returns a promise
 
 #include <fermata/promise/scope.hpp>
 

@@ -12,7 +12,7 @@
 #include <fermata/git_mem/analyse.hpp>
 #include <fermata/git_mem/object_store.hpp>
 #include <fermata/git_mem/protocol.hpp>
-#include <fermata/git_mem/remote_url.hpp>
+#include <fermata/git_mem/remote.hpp>
 #include <fermata/promise/promise.hpp>
 #include <fermata/promise/stream.hpp>
 
@@ -39,15 +39,28 @@ struct clone_progress {
   std::string_view remote_says;  ///< the server's last words, without control characters
 };
 
+/// A depth that has all history: a fetch with it completes a shallow store.
+inline constexpr std::uint32_t whole_history = 0x7fffffff;
+
 struct clone_options {
   clone_options() {}  // not an aggregate: see STYLE.md, coroutines under g++ 12
 
-  std::uint32_t depth = 1;  ///< commits of history; 0: all
+  /// Commits of history. 0: all there is; a fetch then leaves the store's history where it ends.
+  std::uint32_t depth = 1;
+  bool deepen_relative = false;  ///< fetch: `depth` more commits than the store has
+  /// What to bring beside the branch: all refs that begin so ("refs/heads/", "refs/tags/").
+  std::vector<std::string> also;
+  /// Of a partial clone (`blob:none`, `tree:0`), where the server makes them. What was left out is
+  /// not in the store.
+  std::string filter;
   pack_limits pack;
   protocol_limits protocol;
-  std::chrono::nanoseconds connect_timeout = std::chrono::seconds(30);
   std::chrono::nanoseconds idle_timeout = std::chrono::seconds(120);  ///< without a byte
-  std::function<void(const clone_progress&)> on_progress;             ///< after every step
+  /// At least `rate_bytes` come in each `rate_time` that we wait for them. 0: no limit.
+  std::chrono::nanoseconds rate_time = std::chrono::seconds(60);
+  std::uint64_t rate_bytes = 1024;
+  remote_options remote;
+  std::function<void(const clone_progress&)> on_progress;  ///< after every step
 };
 
 struct clone_result {
@@ -64,8 +77,8 @@ struct clone_result {
   [[nodiscard]] bool is_empty() const noexcept { return tip.is_zero(); }
 };
 
-/// Clones `url` (`git://host/path#branch`, `/path`): over TCP, or from a child `git upload-pack`,
-/// which is killed and reaped if the clone ends early.
+/// Clones `url`, a `remote_url`: over TCP, HTTP, or from a child (`git upload-pack`, ssh), which is
+/// killed and reaped if the clone ends early.
 promise<clone_result> clone(std::string url, clone_options options = {});
 
 /// Clones over a stream that is connected to `git upload-pack`. Lifetime: `stream` outlives the

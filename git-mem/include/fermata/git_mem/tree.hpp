@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-/// Commits and trees of a snapshot: a commit's facts, the entries of a tree, a walk from a path.
+/// Trees of a snapshot: the entries of one, a walk from a path.
 ///
-/// Pauses: never; `tree_reader::next` and `read_commit` are below 50 us, a step of `tree_walk`
-/// takes
-///         its budget and one unit more.
+/// Pauses: never; `tree_reader::next` is below 1 us, a step of `tree_walk` takes its budget and one
+///         unit more.
 /// Thread: any, one at a time.
 /// Throws: `failure`: reason::not_found for a path or object that is not there, reason::corrupt for
 ///         a damaged tree and for names that must never reach a file or URL (`..`, `.git`, `a/b`).
 #pragma once
 
+#include <fermata/git_mem/commit.hpp>
 #include <fermata/git_mem/failure.hpp>
 #include <fermata/git_mem/object_reader.hpp>
 #include <fermata/git_mem/object_store.hpp>
@@ -23,24 +23,6 @@
 #include <vector>
 
 namespace fermata::git_mem {
-
-struct signature {
-  std::string name;
-  std::string email;
-  std::chrono::sys_seconds when;
-};
-
-struct commit {
-  object_id id;
-  object_id tree;
-  std::vector<object_id> parents;
-  signature author;
-  signature committer;
-  std::string message;
-};
-
-/// Parsed by libgit2.
-[[nodiscard]] commit read_commit(const snapshot_ptr& from, const object_id& id);
 
 /// What a tree entry is, as git writes it (octal).
 enum class file_mode : std::uint32_t {
@@ -71,8 +53,8 @@ private:
   bool last_is_tree_ = false;
 };
 
-/// May a file or directory have this name? Not empty, `.`, `..` or `.git` (of any case), no `/`
-/// and no NUL.
+/// May a file or directory have this name? Not empty, `.` or `..`, no `/` and no NUL; not `.git` of
+/// any case, nor what file systems of other machines take for it (`git~1`, `.git `, U+200C in it).
 [[nodiscard]] bool is_safe_name(std::string_view name) noexcept;
 
 /// Walks all files below a path, in the order of their paths.

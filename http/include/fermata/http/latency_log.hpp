@@ -22,8 +22,11 @@ public:
   /// The smallest value that `percent` of all do not exceed (nearest rank); 0 where there is none.
   [[nodiscard]] std::chrono::microseconds percentile(double percent);
   [[nodiscard]] std::chrono::microseconds longest() { return percentile(100); }
+  /// How many do not exceed `most`.
+  [[nodiscard]] std::size_t count_within(std::chrono::microseconds most);
 
 private:
+  void sort();
   std::vector<std::uint32_t> values_;
   bool sorted_ = true;
 };

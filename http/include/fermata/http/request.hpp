@@ -17,6 +17,7 @@
 
 namespace fermata::http {
 
+class incoming_body;
 namespace detail {
 struct request_access;
 }
@@ -54,6 +55,8 @@ public:
   [[nodiscard]] bool has_body() const noexcept { return chunked_ || length_.value_or(0) > 0; }
   /// The body, where the owner has collected it (the server does, up to its limit).
   [[nodiscard]] const std::string& body() const noexcept { return body_; }
+  /// What gives the body as it comes, where the owner does not collect it (incoming_body.hpp).
+  [[nodiscard]] incoming_body* incoming() const noexcept { return incoming_; }
 
   [[nodiscard]] std::size_t header_count() const noexcept { return headers_.size(); }
   /// Fields in the order they were sent; `index` < `header_count()`.
@@ -84,6 +87,7 @@ private:
   std::string path_;
   std::string body_;
   std::vector<header_piece> headers_;
+  incoming_body* incoming_ = nullptr;
   std::optional<std::uint64_t> length_;
   piece method_;
   piece target_;

@@ -24,6 +24,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -65,8 +66,11 @@ class message_grammar;
 ///        is no larger than an earlier one.
 class request_parser {
 public:
+  /// The most bytes that the body of a request with this head may have.
+  using body_limit = std::function<std::uint64_t(const request&)>;
+
   /// Throws: `contract_error` if `limits` leaves no room for a request line.
-  explicit request_parser(parser_limits limits = {});
+  explicit request_parser(parser_limits limits = {}, body_limit of = {});
   ~request_parser();
   request_parser(const request_parser&) = delete;
   request_parser& operator=(const request_parser&) = delete;
@@ -125,6 +129,8 @@ private:
   void take(std::size_t size);
 
   parser_limits limits_;
+  body_limit body_limit_;
+  std::uint64_t body_room_ = 0;  // that chunks may still fill
   std::vector<char> buffer_;
   std::size_t begin_ = 0;        // of what is not parsed
   std::size_t end_ = 0;          // of what was received

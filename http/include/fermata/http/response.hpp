@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// What a handler answers.
 ///
-/// Shape:  the body is either bytes that are there, sent without a copy, or a source of pieces.
+/// Shape:  the body: bytes that are there, sent without a copy; a part of a file; or pieces.
+/// Pauses: a source of pieces, until the next one is there.
 /// Thread: loop.
 #pragma once
 
@@ -14,6 +15,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -26,6 +28,14 @@ namespace fermata::http {
 /// Lifetime: kept until the response has been sent.
 using body_source = std::function<promise<shared_bytes>()>;
 
+/// A part of an open file, which stays so as long as `owner` does.
+struct file_part {
+  std::shared_ptr<const void> owner;
+  int descriptor = -1;
+  std::uint64_t first = 0;
+  std::uint64_t size = 0;
+};
+
 struct response {
   response() {}  // no aggregate: see STYLE.md, coroutines under g++ 12
   explicit response(int s) : status(s) {}
@@ -33,7 +43,8 @@ struct response {
   int status = 200;
   header_block headers;
   shared_bytes body;
-  body_source stream;  ///< in place of `body`; not called for HEAD and bodiless statuses
+  std::optional<file_part> file;  ///< in place of `body`
+  body_source stream;             ///< in place of `body`; not called for HEAD and bodiless statuses
   /// How much `stream` will give; none: sent in chunks, or up to the end of the connection (1.0).
   std::optional<std::uint64_t> stream_bytes;
   bool close = false;  ///< end the connection after this response

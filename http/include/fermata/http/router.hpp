@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// Leads requests to handlers by method and path.
 ///
-/// Shape:  an unknown path is 404, a known one with another method 405 with Allow; HEAD goes where
-///         GET goes; OPTIONS is answered with Allow.
+/// Shape:  an unknown path is 404, another method 405 with Allow; HEAD is GET; OPTIONS has Allow.
+/// Pauses: as the handlers do.
 /// Thread: loop.
 #pragma once
 

@@ -7,6 +7,7 @@
 ///         reading (about 20 ns), and at the end of a slice one look (about 150 ns).
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <limits>
@@ -30,6 +31,8 @@ inline constexpr std::chrono::nanoseconds clock_interval = std::chrono::microsec
 inline constexpr std::chrono::nanoseconds default_cost = std::chrono::microseconds(1);
 /// Callbacks and coroutines that may be nested on one stack before the next starts from the queue.
 inline constexpr int nesting_limit = 64;
+/// The same for coroutines once the turn is over.
+inline constexpr int nesting_limit_when_over = 4;
 
 /// When work gives the thread back; a value that is carried by the context and inherited.
 ///
@@ -80,11 +83,20 @@ namespace detail {
 /// What `due` touches: the allowance until the clock is read, and who asked last.
 struct meter {
   std::int64_t left_ns = std::numeric_limits<std::int64_t>::max() / 2;
-  std::source_location site;
+  std::atomic<std::source_location> site{};  // also read by the stall monitor
   event_loop* loop = nullptr;
 };
 extern thread_local constinit meter* current_meter;
 [[nodiscard]] bool due_slowly(meter& m, std::int64_t cost_ns);
+
+}  // namespace detail
+
+namespace detail {
+
+/// Says where the task is, without a step.
+inline void note_site(std::source_location site) noexcept {
+  if (current_meter != nullptr) current_meter->site.store(site, std::memory_order_relaxed);
+}
 
 }  // namespace detail
 
@@ -93,7 +105,7 @@ extern thread_local constinit meter* current_meter;
                               std::source_location site = std::source_location::current()) {
   if (detail::current_meter == nullptr) return false;
   detail::meter& m = *detail::current_meter;
-  m.site = site;
+  m.site.store(site, std::memory_order_relaxed);
   m.left_ns -= cost.count();
   if (m.left_ns > 0) [[likely]]
     return false;

@@ -8,10 +8,16 @@
 #include <fermata/loop/budget.hpp>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 
 namespace fermata {
+
+namespace detail {
+struct watch_post;
+class context_values;
+}  // namespace detail
 
 /// Where a task waits after it has given way.
 enum class latency_class : std::uint8_t {
@@ -21,20 +27,34 @@ enum class latency_class : std::uint8_t {
 
 class context {
 public:
-  context(event_loop& loop, policy p, latency_class c, std::string name)
-      : loop_(loop), name_(std::move(name)), policy_(p), class_(c) {}
+  context(event_loop& loop, policy p, latency_class c, std::string name);
   context(const context&) = delete;
   context& operator=(const context&) = delete;
+  ~context();
 
-  [[nodiscard]] event_loop& loop() const noexcept { return loop_; }
+  /// The loop in which the task runs; nullptr once that has ended.
+  [[nodiscard]] event_loop* find_loop() const noexcept { return loop_; }
   [[nodiscard]] const policy& when() const noexcept { return policy_; }
   [[nodiscard]] latency_class latency() const noexcept { return class_; }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
+  /// What `context_key` has bound: immutable, and safe to keep on any thread.
+  using values_ptr = std::shared_ptr<const detail::context_values>;
+  [[nodiscard]] const values_ptr& values() const noexcept { return values_; }
+  /// Before the context is shared.
+  void set_values(values_ptr v) noexcept { values_ = std::move(v); }
+
 private:
   friend class context_ptr;
-  event_loop& loop_;
+  friend class event_loop;
+  static void destroy(context* c) noexcept;
+  event_loop* loop_;
+  context* next_ = nullptr;  // among those of the loop, which tells them when it ends
+  context** back_ = nullptr;
+  std::shared_ptr<detail::watch_post> post_;
   std::string name_;
+  std::uint64_t slice_ticks_;  // 0: the slow way through `is_used_up`
+  values_ptr values_;
   std::uint32_t count_ = 0;
   policy policy_;
   latency_class class_;
@@ -54,11 +74,12 @@ public:
     return *this;
   }
   ~context_ptr() {
-    if (held_ != nullptr && --held_->count_ == 0) delete held_;
+    if (held_ != nullptr && --held_->count_ == 0) context::destroy(held_);
   }
   [[nodiscard]] context* get() const noexcept { return held_; }
   [[nodiscard]] context* operator->() const noexcept { return held_; }
   [[nodiscard]] explicit operator bool() const noexcept { return held_ != nullptr; }
+  bool operator==(const context_ptr& other) const noexcept { return held_ == other.held_; }
 
 private:
   context* held_ = nullptr;

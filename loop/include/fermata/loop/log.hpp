@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
-/// Where a loop's log lines go; the default drops them.
+/// Where log lines go; the default of a loop drops them.
 ///
-/// Thread: loop.
+/// Shape:  one event is one line: `level area: what key=value ...`.
+/// Thread: a loop calls its sink on its own thread, a stall monitor calls its sink on the monitor's
+///         thread. The sinks made here may be called from any, and copies share one descriptor.
+/// Cost:   of the sinks made here: one write(2) a record on the caller's thread, which blocks where
+///         a pipe is full.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <string_view>
 
 namespace fermata {
@@ -19,5 +24,17 @@ enum class log_level : std::uint8_t { error, warn, info, debug };
 /// Shape: `area` is a folder or a service, `message` is `what key=value ...`, one line.
 using log_sink =
     std::function<void(log_level level, std::string_view area, std::string_view message)>;
+
+/// Writes to standard error what is at least as grave as `most` says: `warn mirror: ...`.
+///
+/// Shape: a record is one write, so lines of several threads do not mix and those of one thread
+///        keep their order. Control characters in a message are written as `\xNN`. A record that
+///        cannot be written is lost.
+[[nodiscard]] log_sink stderr_log_sink(log_level most = log_level::info);
+
+/// The same at the end of a file, which is made where there is none; each line begins with the time
+/// in UTC (`2026-05-01T12:00:00.000Z warn mirror: ...`).
+/// Throws: `error` (`cannot open the log: PATH: ...`).
+[[nodiscard]] log_sink file_log_sink(const std::string& path, log_level most = log_level::info);
 
 }  // namespace fermata

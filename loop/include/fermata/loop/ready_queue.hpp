@@ -15,73 +15,107 @@ namespace fermata {
 
 class node_list;
 
+/// A place in a ring of nodes; the ring's own place is its list.
+class node_link {
+public:
+  node_link(const node_link&) = delete;
+  node_link& operator=(const node_link&) = delete;
+
+  [[nodiscard]] bool is_linked() const noexcept { return next_ != nullptr; }
+  void unlink() noexcept {
+    if (next_ == nullptr) return;
+    next_->previous_ = previous_;
+    previous_->next_ = next_;
+    next_ = previous_ = nullptr;
+  }
+
+protected:
+  node_link() noexcept = default;
+  ~node_link() = default;
+
+private:
+  friend class node_list;
+  node_link* next_ = nullptr;
+  node_link* previous_ = nullptr;
+};
+
 /// Something that runs once when its time has come.
-class ready_node {
+class ready_node : public node_link {
 public:
   ready_node() noexcept = default;
-  ready_node(const ready_node&) = delete;
-  ready_node& operator=(const ready_node&) = delete;
 
   /// Goes on. The node may be gone afterwards: the caller touches it no more.
   virtual void run() noexcept = 0;
+  /// Called instead where the loop that it would run in has ended. The node may be gone afterwards.
+  virtual void lost() noexcept {}
 
-  [[nodiscard]] bool is_linked() const noexcept { return list_ != nullptr; }
-  void unlink() noexcept;
+  /// What it runs in: set when it begins to wait.
+  [[nodiscard]] const context_ptr& where() const noexcept { return context_; }
 
 protected:
   ~ready_node() { unlink(); }
 
 private:
-  friend class node_list;
   friend class ready_queue;
   friend class event_loop;
-  ready_node* next_ = nullptr;
-  ready_node* previous_ = nullptr;
-  node_list* list_ = nullptr;
   context_ptr context_;
 };
 
-/// A doubly linked list of nodes; it does not own them.
-class node_list {
+/// A ring of nodes; it does not own them, and those that stand in it when it ends are let go.
+class node_list : private node_link {
 public:
-  node_list() noexcept = default;
-  node_list(const node_list&) = delete;
-  node_list& operator=(const node_list&) = delete;
-
-  [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }
-  [[nodiscard]] std::size_t size() const noexcept { return size_; }
-  [[nodiscard]] ready_node* front() const noexcept { return first_; }
-
-  void push_back(ready_node& n) noexcept {
-    n.list_ = this;
-    n.previous_ = last_;
-    n.next_ = nullptr;
-    (last_ == nullptr ? first_ : last_->next_) = &n;
-    last_ = &n;
-    ++size_;
+  node_list() noexcept { next_ = previous_ = this; }
+  ~node_list() {
+    while (!empty()) next_->unlink();
+    next_ = previous_ = nullptr;
   }
-  ready_node* pop_front() noexcept {
-    ready_node* n = first_;
-    if (n != nullptr) remove(*n);
+
+  [[nodiscard]] bool empty() const noexcept { return next_ == this; }
+  /// Whether exactly one node stands in the list.
+  [[nodiscard]] bool has_one() const noexcept { return next_ != this && next_ == previous_; }
+  /// Cost: O(n), for a node leaves without its list.
+  [[nodiscard]] std::size_t size() const noexcept {
+    std::size_t n = 0;
+    for (const node_link* at = next_; at != this; at = at->next_) ++n;
     return n;
   }
-  void remove(ready_node& n) noexcept {
-    (n.previous_ == nullptr ? first_ : n.previous_->next_) = n.next_;
-    (n.next_ == nullptr ? last_ : n.next_->previous_) = n.previous_;
-    n.list_ = nullptr;
-    n.next_ = n.previous_ = nullptr;
-    --size_;
+  [[nodiscard]] ready_node* front() const noexcept {
+    return empty() ? nullptr : static_cast<ready_node*>(next_);
+  }
+  void push_back(node_link& n) noexcept { insert(n, *previous_, *this); }
+  void push_front(node_link& n) noexcept { insert(n, *this, *next_); }
+  ready_node* pop_front() noexcept {
+    if (empty()) return nullptr;
+    auto* n = static_cast<ready_node*>(next_);
+    next_ = n->next_;
+    next_->previous_ = this;
+    static_cast<node_link*>(n)->next_ = static_cast<node_link*>(n)->previous_ = nullptr;
+    return n;
+  }
+  ready_node* pop_back() noexcept {
+    if (empty()) return nullptr;
+    auto* n = static_cast<ready_node*>(previous_);
+    n->unlink();
+    return n;
+  }
+  /// Moves all of `other` to the end.
+  void append(node_list& other) noexcept {
+    if (other.empty()) return;
+    previous_->next_ = other.next_;
+    other.next_->previous_ = previous_;
+    previous_ = other.previous_;
+    previous_->next_ = this;
+    other.next_ = other.previous_ = &other;
   }
 
 private:
-  ready_node* first_ = nullptr;
-  ready_node* last_ = nullptr;
-  std::size_t size_ = 0;
+  static void insert(node_link& n, node_link& before, node_link& after) noexcept {
+    n.previous_ = &before;
+    n.next_ = &after;
+    before.next_ = &n;
+    after.previous_ = &n;
+  }
 };
-
-inline void ready_node::unlink() noexcept {
-  if (list_ != nullptr) list_->remove(*this);
-}
 
 /// While prompt work never ends, the oldest bulk node goes first in every so many turns.
 inline constexpr std::uint64_t ageing_turns = 4;
@@ -91,17 +125,16 @@ inline constexpr std::uint64_t ageing_turns = 4;
 class ready_queue {
 public:
   [[nodiscard]] bool empty() const noexcept { return prompt_.empty() && bulk_.empty(); }
-  [[nodiscard]] std::size_t size() const noexcept { return prompt_.size() + bulk_.size(); }
 
   void push(ready_node& n) noexcept { prompt_.push_back(n); }
-  /// For a node that gave way; the latency class of its context decides.
-  void push_after_pause(ready_node& n, std::uint64_t turn) noexcept {
-    if (n.context_->latency() == latency_class::prompt) {
-      prompt_.push_back(n);
-      return;
-    }
+  /// Before all that waits: for a node that stands for several.
+  void push_front(ready_node& n) noexcept { prompt_.push_front(n); }
+  /// For nodes that gave way, by the latency class of their contexts.
+  void push_after_pause(node_list& prompt, node_list& bulk, std::uint64_t turn) noexcept {
+    prompt_.append(prompt);
+    if (bulk.empty()) return;
     if (bulk_.empty()) bulk_turn_ = turn;
-    bulk_.push_back(n);
+    bulk_.append(bulk);
   }
   /// The next node, or nullptr.
   ready_node* pop(std::uint64_t turn) noexcept {

@@ -41,6 +41,10 @@ private:
 /// The deadlines of one loop; equal ones fire in the order they were started.
 class timer_heap {
 public:
+  timer_heap() noexcept = default;
+  timer_heap(const timer_heap&) = delete;
+  timer_heap& operator=(const timer_heap&) = delete;
+  ~timer_heap();
   void start(timer_node& n, time_point deadline);
   void cancel(timer_node& n) noexcept;
   [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }

@@ -2,13 +2,15 @@
 /// The folder in which the mirror keeps its last good index over a restart.
 ///
 /// Shape:  DIR/lock is held as long as the object lives; DIR/index is one file with a checksum over
-///         all of it. It is written to DIR/index.new, synced, and renamed.
+///         all of it. It is written to DIR/index.new, synced, and renamed. DIR/store is the
+///         repository, so that the first update after a restart is a fetch.
 /// Pauses: never; all functions block on the disk: run them by `detach`.
 /// Thread: any, one at a time.
 /// Throws: `fermata::error` with the path and the reason.
 #pragma once
 
 #include <fermata/mirror/generation.hpp>
+#include <fermata/mirror/service_status.hpp>
 
 #include <memory>
 #include <optional>
@@ -44,6 +46,14 @@ public:
   [[nodiscard]] loaded_generation load(std::string_view remote, std::string_view branch);
 
   void save(const generation& g);
+
+  /// Where the repository is kept that the index was made of, as `git_mem::save` writes it.
+  [[nodiscard]] std::string store_path() const { return file("store"); }
+  /// Sets it aside as DIR/store.refused. What cannot be renamed is written over by the next save.
+  void refuse_store() const noexcept;
+
+  /// What the folder takes and what its disk still has; nothing where that is not known.
+  [[nodiscard]] disk_status disk() const noexcept;
 
 private:
   [[nodiscard]] std::string file(std::string_view name) const;

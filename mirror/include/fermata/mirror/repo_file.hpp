@@ -14,12 +14,15 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace fermata::mirror {
 
 struct repo_settings {
   std::string upstream;  ///< where the mirror takes the repository from, without passwords
   std::string stamp;     ///< the commit
+  /// Where else archives are, before upstream's own: URLs, or paths below the mirror's address.
+  std::vector<std::string> archive_mirrors = {};
 };
 
 struct repo_file {

@@ -6,6 +6,8 @@
 /// Thread: any.
 #pragma once
 
+#include <fermata/mirror/archive_service.hpp>
+
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -49,9 +51,33 @@ struct index_status {
   std::vector<std::string> notes;  ///< files that were left out and the like; not in the JSON
 };
 
+/// What the opam files of the served commit say.
+struct package_status {
+  bool is_known = false;  ///< they have been read
+  std::uint64_t opam_files = 0;
+  std::uint64_t unavailable = 0;   ///< with `available: false`
+  std::uint64_t archives = 0;      ///< that packages name, by their checksums
+  std::uint64_t alternatives = 0;  ///< of them, those with several URLs
+  std::uint64_t without_checksum = 0;
+  std::uint64_t version_control = 0;
+  std::uint64_t refused = 0;  ///< URLs that nobody can fetch
+  std::uint64_t faults = 0;   ///< lines that could not be read
+  // The first of each: `packages/a/a.1/opam:12:3: why`.
+  std::vector<std::string> fault_list;
+  std::vector<std::string> skipped_list;
+  std::vector<std::string> conflict_list;  ///< checksums that contradict each other
+};
+
 struct memory_status {
   std::optional<std::uint64_t> rss_bytes;
   std::optional<std::uint64_t> peak_rss_bytes;
+};
+
+/// The folder that survives a restart, and the disk under it.
+struct disk_status {
+  std::optional<std::uint64_t> kept_bytes;  ///< in files of ours but archives
+  std::optional<std::uint64_t> free_bytes;  ///< for us: what is reserved for root is not in it
+  std::optional<std::uint64_t> total_bytes;
 };
 
 struct error_status {
@@ -59,6 +85,25 @@ struct error_status {
   std::optional<std::chrono::sys_seconds> since;
   std::optional<std::uint64_t> tries;
   std::optional<std::chrono::sys_seconds> next_try;
+};
+
+struct update_status {
+  std::optional<std::chrono::sys_seconds> last;  ///< when upstream was last asked with success
+  std::optional<std::chrono::sys_seconds> next;  ///< by itself; a failure's next try is elsewhere
+  std::uint64_t done = 0;
+  std::uint64_t failed = 0;
+  bool needs_secret = false;  ///< to ask for one; not in the JSON
+  std::string path;           ///< where to ask; not in the JSON
+};
+
+struct request_status {
+  std::uint64_t total = 0;
+  std::uint64_t failures = 0;  ///< answered with 5xx
+  std::uint64_t connections = 0;
+  std::uint64_t refused_connections = 0;
+  std::uint64_t overloaded = 0;    ///< refused with 503 over a limit
+  std::uint64_t rate_limited = 0;  ///< refused with 429
+  std::uint64_t sent_bytes = 0;
 };
 
 struct service_status {
@@ -71,8 +116,13 @@ struct service_status {
   progress_status progress;
   loop_status loop;
   index_status index;
+  package_status packages;
+  std::optional<archive_status> archives;  ///< nothing where they are off
   memory_status memory;
+  disk_status disk;
   error_status error;
+  update_status updates;
+  request_status requests;
   std::chrono::seconds uptime{0};
   std::chrono::sys_seconds now{};  ///< what ages are counted from; not in the JSON
 };

@@ -6,16 +6,28 @@
 
 #include <fermata/loop/error.hpp>
 
+#include <cstddef>
 #include <exception>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace fermata {
 
 /// The operation was cancelled. It derives from nothing, so that no `catch` of errors eats it.
+///
+/// Shape: `what()` is "cancelled", or "cancelled: why" where a reason was given.
 class cancelled {
 public:
-  [[nodiscard]] const char* what() const noexcept { return "cancelled"; }
+  cancelled() noexcept = default;
+  explicit cancelled(std::string_view why);
+  [[nodiscard]] const char* what() const noexcept {
+    return text_ == nullptr ? "cancelled" : text_->c_str();
+  }
+
+private:
+  std::shared_ptr<const std::string> text_;
 };
 
 /// Whoever was to resolve the promise is gone.
@@ -26,16 +38,39 @@ public:
 
 /// Several operations failed that were waited for together.
 ///
-/// Shape: `errors()` in the order of the arguments, `cancelled` left out; `what()` joins their
-/// texts.
+/// Shape: `errors()` has them all in the order of the arguments, `cancelled` left out; `what()`
+///        joins the texts of the first `told`.
 class multiple_errors : public error {
 public:
+  static constexpr std::size_t told = 10;
   explicit multiple_errors(std::vector<std::exception_ptr> errors);
-  [[nodiscard]] const std::vector<std::exception_ptr>& errors() const noexcept { return errors_; }
+  [[nodiscard]] const std::vector<std::exception_ptr>& errors() const noexcept { return *errors_; }
 
 private:
-  std::vector<std::exception_ptr> errors_;
+  std::shared_ptr<const std::vector<std::exception_ptr>> errors_;
 };
+
+/// An error and where it came up: what `with_context` makes of it.
+///
+/// Shape: `what()` is `<text>: <the cause's text>`, the code that of the cause where it has one.
+class error_in_context : public error {
+public:
+  error_in_context(std::string_view text, std::exception_ptr cause);
+  /// The error without this text; an `error_in_context` itself where texts were added before.
+  [[nodiscard]] const std::exception_ptr& cause() const noexcept { return cause_; }
+  [[nodiscard]] const char* what() const noexcept override { return text_->c_str(); }
+
+private:
+  std::shared_ptr<const std::string> text_;
+  std::exception_ptr cause_;
+};
+
+/// `e` with a text before its own; `cancelled` and null stay what they are.
+/// Cost: an exception is thrown and caught once (1 us).
+[[nodiscard]] std::exception_ptr add_context(std::exception_ptr e, std::string_view text);
+
+/// The error behind all the contexts that were added to `e`.
+[[nodiscard]] std::exception_ptr root_cause(std::exception_ptr e);
 
 /// Whether `e` is a `cancelled`. Cost: a few ns, nothing is thrown.
 [[nodiscard]] bool is_cancelled(const std::exception_ptr& e) noexcept;

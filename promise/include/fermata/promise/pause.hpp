@@ -3,11 +3,11 @@
 ///
 /// Shape:  `co_await pause();` always, `co_await maybe_pause(cost);` when the slice is used up and
 ///         somebody waits. What comes after runs behind all that the next poll makes ready.
+/// Pauses: that is what it is for; under a `no_pause` guard `maybe_pause` goes on.
 /// Thread: loop.
 /// Rejects: `cancelled`, where the task was asked to end: so pure computation can be cancelled;
 ///          `loop_closed` where the loop ends.
-/// Cost:   a `maybe_pause` that goes on is 1-2 ns; a pause is one poll (about 160 ns) for all tasks
-///         that paused in the turn.
+/// Cost:   a `maybe_pause` that goes on is 1-2 ns; a pause one poll (160 ns) for all that paused.
 #pragma once
 
 #include <fermata/promise/promise.hpp>
@@ -18,26 +18,19 @@ namespace detail {
 
 enum class pause_kind : std::uint8_t { none, due, always };
 
-class pause_awaiter final : public ready_node {
+class pause_awaiter {
 public:
   pause_awaiter(coroutine_base& co, pause_kind kind) noexcept : coroutine_(co), kind_(kind) {}
   [[nodiscard]] bool await_ready() const noexcept {
     return kind_ == pause_kind::none || coroutine_.cancel_is_requested();
   }
   void await_suspend(std::coroutine_handle<> self) {
-    coroutine_.suspend(nullptr, self);
-    event_loop& loop = event_loop::current();
-    if (kind_ == pause_kind::always) {
-      loop.enqueue_after_poll(*this);
-    } else {
-      loop.give_way(*this);
-    }
+    coroutine_.pause(kind_ == pause_kind::always, self);
   }
   void await_resume() const {
-    if (coroutine_.take_cancel()) throw cancelled();
+    if (coroutine_.cancel_is_requested() && coroutine_.take_cancel()) throw cancelled();
     if (kind_ != pause_kind::none && event_loop::current().is_ending()) throw loop_closed();
   }
-  void run() noexcept override { coroutine_.resume(); }
 
 private:
   coroutine_base& coroutine_;
@@ -74,7 +67,8 @@ private:
   return pause_point(due(cost, site) ? detail::pause_kind::due : detail::pause_kind::none);
 }
 
-/// While it lives, `maybe_pause` goes on and an await that would suspend throws `contract_error`.
+/// While it lives, `maybe_pause` of this task goes on and an await of it that would suspend throws
+/// `contract_error`. A coroutine that it calls pauses by itself; the task must not wait for it.
 /// Say at each use why the task must not pause.
 class [[nodiscard]] no_pause {
 public:

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /// Child processes whose input, output and end are promises.
 ///
-/// Shape:    started by posix_spawn on the pool, so that the loop never blocks; waited for through
-/// a
-///           pidfd: no SIGCHLD handler, no zombie, whoever else in the program has children.
+/// Shape:    started by posix_spawn on the pool, waited for through a pidfd: no SIGCHLD handler, no
+///           zombie, whoever else in the program has children.
+/// Pauses:   until the child has started, or has ended.
 /// Thread:   loop.
 /// Lifetime: a process that is destroyed before its end is killed (SIGKILL) and reaped by the loop.
 #pragma once
@@ -12,6 +12,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <memory>
@@ -85,6 +86,10 @@ public:
   promise<exit_status> wait();
   /// Sends a signal; nothing where the child has ended.
   void kill(int signal = SIGTERM) noexcept;
+  /// Ends it: SIGTERM, and SIGKILL where it has not ended `grace` later; gives how it ended. A
+  /// cancel kills it at once, and settles when it has ended.
+  /// Lifetime: the process outlives the promise.
+  promise<exit_status> stop(std::chrono::nanoseconds grace = std::chrono::seconds(5));
 
 private:
   friend promise<process> spawn(command c);

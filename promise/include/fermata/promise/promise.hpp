@@ -5,12 +5,12 @@
 ///          exception. A coroutine that returns one starts at once and runs to its first wait.
 ///          A dropped handle cancels nothing: the work runs on.
 /// Pauses:  every bind and every `co_await` checks the slice; on a settled promise it goes on at
-/// once
-///          when nothing is due. Callbacks never run inside `resolve`.
-/// Thread:  the loop's. Only `event_loop::post` and the end of `detach` cross threads.
+///          once when nothing is due. Callbacks never run inside `resolve`.
+/// Thread:  the loop's; without NDEBUG another one throws `contract_error`. Only `post`, `detach`
+///          and what is built from them cross threads.
 /// Rejects: what the callback throws or its promise rejects with; `broken_promise` when the
-/// resolver
-///          is dropped; `loop_closed` when the loop ends.
+///          resolver is dropped; `loop_closed` when the loop ends (what waits for a promise of
+///          another loop of the same thread hears of it when that promise settles).
 /// Cost:    one allocation a promise, one more a coroutine or bind; chains of any length need no
 ///          stack, also without optimisation and under sanitizers.
 ///
@@ -19,9 +19,12 @@
 #pragma once
 
 #include <fermata/promise/detail/state.hpp>
+#include <fermata/promise/keeps_thread.hpp>
 
 #include <concepts>
 #include <optional>
+#include <source_location>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -114,23 +117,50 @@ public:
   /// Goes on with `f(value) -> promise<U>` when this resolves; a rejection passes by.
   /// Lifetime: `f` lives until the result has settled, so a capturing coroutine lambda is safe.
   template <typename F>
-  auto bind(F f) const& -> detail::called_with_t<F, detail::read_t<T>>;
+  auto bind(F f, std::source_location site = std::source_location::current())
+      const& -> detail::called_with_t<F, detail::read_t<T>>;
   template <typename F>
-  auto bind(F f) && -> detail::called_with_t<F, T>;
+  auto bind(F f,
+            std::source_location site =
+                std::source_location::current()) && -> detail::called_with_t<F, T>;
   /// The same with `f(value) -> U`.
   template <typename F>
-  auto map(F f) const& -> promise<std::decay_t<detail::called_with_t<F, detail::read_t<T>>>>;
+  auto map(F f, std::source_location site = std::source_location::current())
+      const& -> promise<std::decay_t<detail::called_with_t<F, detail::read_t<T>>>>;
   template <typename F>
-  auto map(F f) && -> promise<std::decay_t<detail::called_with_t<F, T>>>;
+  auto map(F f, std::source_location site = std::source_location::current()) && -> promise<
+      std::decay_t<detail::called_with_t<F, T>>>;
   /// Goes on with `f(std::exception_ptr) -> promise<T>` when this rejects, `cancelled` included.
   template <typename F>
-  promise catch_(F f) const;
+  promise catch_(F f, std::source_location site = std::source_location::current()) const&;
+  template <typename F>
+  promise catch_(F f, std::source_location site = std::source_location::current()) &&;
+  /// Goes on with `f(const E&) -> promise<T>` when this rejects with an E; all else passes by.
+  template <typename E, typename F>
+  promise catch_as(F f, std::source_location site = std::source_location::current()) const&;
+  template <typename E, typename F>
+  promise catch_as(F f, std::source_location site = std::source_location::current()) &&;
   /// Either of both.
   template <typename F, typename H>
-  auto try_bind(F f, H h) const -> std::invoke_result_t<H&, std::exception_ptr>;
+  auto try_bind(F f, H h, std::source_location site = std::source_location::current()) const
+      -> std::invoke_result_t<H&, std::exception_ptr>;
   /// Runs `f() -> promise<>` in any case, then settles as this did; `f`'s own rejection wins.
   template <typename F>
-  promise finalize(F f) const;
+  promise finalize(F f, std::source_location site = std::source_location::current()) const&;
+  template <typename F>
+  promise finalize(F f, std::source_location site = std::source_location::current()) &&;
+  /// Keeps the objects until this has settled.
+  template <typename... Kept>
+  promise attach(Kept&&... kept) &&;
+
+  /// Calls `f(value)`, `f(std::exception_ptr)` or `f(const promise&)` once this has resolved, has
+  /// rejected, or either. What `f` throws nobody sees: it goes to the loop's `on_unobserved`.
+  template <typename F>
+  void on_success(F f, std::source_location site = std::source_location::current()) const;
+  template <typename F>
+  void on_failure(F f, std::source_location site = std::source_location::current()) const;
+  template <typename F>
+  void on_settled(F f, std::source_location site = std::source_location::current()) const;
 
 private:
   friend struct detail::access;
@@ -139,6 +169,7 @@ private:
   }
   [[nodiscard]] detail::state<T>& root() const {
     if (state_ == nullptr) throw contract_error("a promise that was moved from is used");
+    state_->check_thread();
     return state_->typed_root();
   }
 
@@ -177,16 +208,25 @@ public:
       throw;
     }
   }
-  bool reject(std::exception_ptr e) {
+  bool reject(std::exception_ptr e, std::source_location site = std::source_location::current()) {
     detail::state<T>* s = take();
-    const bool first = s->root().reject(std::move(e));
+    const bool first = s->root().reject(std::move(e), detail::rejection_path(site, {}));
     s->release();
+    return first;
+  }
+  /// The inline form: the waiters there are run before this returns, unless 64 calls are nested
+  /// already. The caller's invariants must hold: anyone may run.
+  template <typename... Args>
+  bool resolve_now(Args&&... args) {
+    detail::waiters_now inline_run(is_waiting() ? &state_->root() : nullptr);
+    const bool first = resolve(std::forward<Args>(args)...);
+    inline_run.run();
     return first;
   }
   /// Whether the promise is pending still and somebody holds it.
   [[nodiscard]] bool is_waiting() const noexcept {
     return state_ != nullptr && state_->root().is_pending() &&
-           (state_->root().handles() > 0 || state_->root().waiters() > 0);
+           (state_->root().handles() > 0 || state_->root().has_waiters());
   }
   /// False once it has been used or moved from.
   [[nodiscard]] explicit operator bool() const noexcept { return state_ != nullptr; }
@@ -196,6 +236,7 @@ private:
   explicit resolver(detail::state<T>* s) noexcept : state_(s) {}
   detail::state<T>* take() {
     if (state_ == nullptr) throw contract_error("a promise is resolved twice");
+    state_->check_thread();
     return std::exchange(state_, nullptr);
   }
 
@@ -223,11 +264,13 @@ template <typename T>
 [[nodiscard]] promise<> ready();
 /// A promise that is rejected already.
 template <typename T = void>
-[[nodiscard]] promise<T> rejected(std::exception_ptr e);
+[[nodiscard]] promise<T> rejected(std::exception_ptr e,
+                                  std::source_location site = std::source_location::current());
 template <typename T = void, typename E>
 requires(!std::same_as<std::remove_cvref_t<E>, std::exception_ptr>)
-    [[nodiscard]] promise<T> rejected(E e) {
-  return rejected<T>(std::make_exception_ptr(std::move(e)));
+    [[nodiscard]] promise<T> rejected(E e,
+                                      std::source_location site = std::source_location::current()) {
+  return rejected<T>(std::make_exception_ptr(std::move(e)), site);
 }
 /// A promise that stays pending until it is cancelled or its loop ends.
 template <typename T = void>
@@ -236,13 +279,28 @@ template <typename T = void>
 /// Asks for an end of what `p` waits for.
 ///
 /// Shape: follows what waits for what. A waiter of a promise that has other waiters leaves it and
-/// is
-///        rejected with `cancelled`; the cancel of the last waiter reaches the operation itself,
+///        is rejected with `cancelled`; the cancel of the last waiter reaches the operation itself,
 ///        which rejects once it is over, or resolves where its result came first. A task that runs
 ///        or is about to hears of it at its next wait on a pending promise, or at `maybe_pause`. A
-///        request is delivered once.
+///        request is kept, by every task that it went through, until one of these has ended in
+///        `cancelled`. A task that ends before it hears resolves; who waits for it and was not
+///        asked itself goes on.
 template <typename T>
 void cancel(const promise<T>& p);
+
+/// Starts `f() -> promise<>` for its effects. A rejection goes to `on_error(std::exception_ptr)`,
+/// without one to the loop's `on_unobserved`; a cancel is none. `f` lives until its end.
+template <typename F, typename H>
+requires std::invocable<H&, std::exception_ptr>
+void async(F f, H on_error, std::source_location site = std::source_location::current());
+template <typename F>
+void async(F f, std::source_location site = std::source_location::current());
+
+/// The chain of sites behind a promise, one a line: of a pending one what waits where, down to what
+/// is waited for; of a rejected one the error and the binds and awaits that it came through, first
+/// last. At most 64 sites.
+template <typename T>
+[[nodiscard]] std::string async_trace(const promise<T>& p);
 
 /// In a coroutine, `co_return co_await tail(p)`: the coroutine's promise becomes `p`, and its frame
 /// is freed at once, so that recursion of any depth runs in constant memory.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// Signals as promises, for SIGINT, SIGTERM and SIGHUP of programs.
 ///
-/// Shape:  while a source lives, its signals come here instead of their default action. Those that
-///         come while nobody waits are kept, one of each kind.
+/// Shape:  a source has its signals instead of their default action; it keeps one of each kind.
+/// Pauses: until there is a signal.
 /// Thread: loop. Several sources, also on several loops, each see each signal.
 #pragma once
 

@@ -6,16 +6,27 @@
 /// Thread: loop.
 #pragma once
 
+#include <fermata/promise/detail/copyable.hpp>
 #include <fermata/promise/promise.hpp>
 
 #include <coroutine>
 
 namespace fermata::detail {
 
+/// What `async_trace` shows.
+[[nodiscard]] std::string trace_of(state_base& s);
+
 struct access {
   template <typename T>
   static promise<T> handle(state<T>* s) {
     return promise<T>(s);
+  }
+  /// The same where the hold of the maker becomes the handle's.
+  template <typename T>
+  static promise<T> adopt(state<T>* s) {
+    promise<T> p(s);
+    s->release();
+    return p;
   }
   template <typename T>
   static resolver<T> end(state<T>* s) {
@@ -27,7 +38,7 @@ struct access {
   }
 };
 
-/// What a coroutine is suspended at, where that can be cancelled.
+/// What a coroutine is suspended at beside a promise, where that can be cancelled.
 class suspension {
 public:
   /// Gives the state to cancel, or nullptr after it has made the coroutine ready itself.
@@ -37,12 +48,19 @@ protected:
   ~suspension() = default;
 };
 
-/// The part of a frame that does not depend on its type.
-class coroutine_base : public canceller {
+/// The part of a frame that does not depend on its type. It waits for promises by itself.
+///
+/// A request for an end is kept until a wait has ended in `cancelled` or a check has thrown it.
+class coroutine_base : public waiter, public canceller {
 public:
   coroutine_base() noexcept = default;
   coroutine_base(const coroutine_base&) = delete;
   coroutine_base& operator=(const coroutine_base&) = delete;
+
+  static void* operator new(std::size_t bytes) { return block_cache::take(bytes); }
+  static void operator delete(void* p, std::size_t bytes) noexcept {
+    block_cache::give_back(p, bytes);
+  }
 
   /// The body begins, nested in what called it.
   void enter() noexcept {
@@ -62,6 +80,20 @@ public:
   /// Suspends: `at` can be cancelled; nullptr where the coroutine is in a queue already.
   /// Throws: `contract_error` under a `no_pause` guard; then nothing has changed.
   void suspend(suspension* at, std::coroutine_handle<> self);
+  /// Suspends before the body begins.
+  void suspend_start(std::coroutine_handle<> self) noexcept { self_ = self; }
+  /// Suspends until `s` has settled or, where it has, until the thread has been given back.
+  void wait(state_base& s, std::coroutine_handle<> self, std::source_location site);
+  /// Suspends and goes on after the next poll, or by `give_way`.
+  void pause(bool after_poll, std::coroutine_handle<> self);
+  /// Whether a wait ended because of a request, its promise left behind.
+  [[nodiscard]] bool has_left() const noexcept { return has_left_; }
+  /// Throws what a wait for `s` ended with.
+  [[noreturn]] void rethrow(state_base& s, std::source_location site);
+  /// Rejects `s` with the exception that is handled now, and with the way it came where it is the
+  /// one that was rethrown last.
+  void reject_with_current(state_base& s) noexcept;
+
   /// To be called when all of a suspension at something pending has been set up.
   void deliver_cancel() noexcept {
     if (waiting_ != nullptr && std::exchange(cancel_requested_, false)) {
@@ -78,21 +110,28 @@ public:
   }
   void destroy() noexcept { self_.destroy(); }
 
-  state_base* request_cancel() noexcept override {
-    if (waiting_ != nullptr) return waiting_->cancel_wait();
-    cancel_requested_ = true;
-    return nullptr;
+  void run() noexcept override {
+    note_site(site_);  // until the next check this is where the task is
+    resume();
   }
+  void drop() noexcept override { destroy(); }
+  state_base* request_cancel() noexcept override;
+  hop describe() const noexcept override { return {site_, is_waiting() ? upstream() : nullptr}; }
 
 protected:
   ~coroutine_base() = default;
 
 private:
+  state_base* leave_wait() noexcept;
+
   std::coroutine_handle<> self_;
   suspension* waiting_ = nullptr;
+  std::source_location site_;  // of the last wait for a promise
+  std::unique_ptr<thrown> thrown_;
   int outer_no_pause_ = 0;
   bool is_nested_ = false;
   bool cancel_requested_ = false;
+  bool has_left_ = false;
 };
 
 /// What a coroutine may `co_await` beside promises: a small value whose `awaiter_for(coroutine)`
@@ -102,22 +141,22 @@ concept awaitable = requires(A a, coroutine_base& co) {
   std::move(a).awaiter_for(co);
 };
 
-/// Starts the body at once, or from the queue where too many are nested.
-class start_awaiter final : public ready_node {
+/// Starts the body at once, or from the queue where too many are nested: 64, or 4 when the turn is
+/// over.
+class start_awaiter {
 public:
   explicit start_awaiter(coroutine_base& co) noexcept : coroutine_(co) {}
   [[nodiscard]] bool await_ready() {
-    at_once_ = event_loop::current().task().nesting < nesting_limit;
+    at_once_ = event_loop::current().may_start();
     return at_once_;
   }
-  void await_suspend(std::coroutine_handle<> self) {
-    coroutine_.suspend(nullptr, self);
-    event_loop::current().enqueue(*this);
+  void await_suspend(std::coroutine_handle<> self) noexcept {
+    coroutine_.suspend_start(self);
+    event_loop::current().enqueue(coroutine_);
   }
   void await_resume() noexcept {
     if (at_once_) coroutine_.enter();
   }
-  void run() noexcept override { coroutine_.resume(); }
 
 private:
   coroutine_base& coroutine_;
@@ -126,51 +165,40 @@ private:
 
 /// Awaits a promise: goes on at once when it has settled and nothing is due.
 template <typename T>
-class promise_awaiter : public waiter, public suspension {
+class promise_awaiter {
 public:
-  promise_awaiter(coroutine_base& co, state<T>& s) noexcept : coroutine_(co), state_(s) {}
-
-  [[nodiscard]] bool await_ready() const { return !state_.is_pending() && !due(); }
-  void await_suspend(std::coroutine_handle<> self) {
-    const bool pending = state_.is_pending();
-    coroutine_.suspend(pending ? this : nullptr, self);
-    if (pending) {
-      wait_for(state_);
-      coroutine_.deliver_cancel();
-    } else {
-      take(state_);
-      event_loop::current().give_way(*this);
-    }
+  promise_awaiter(coroutine_base& co, state<T>& s, std::source_location site) noexcept
+      : coroutine_(co), state_(s), site_(site) {}
+  promise_awaiter(const promise_awaiter&) = delete;
+  promise_awaiter& operator=(const promise_awaiter&) = delete;
+  ~promise_awaiter() {
+    if (coroutine_.holds()) [[unlikely]]
+      coroutine_.let_go();
   }
 
-  void run() noexcept override { coroutine_.resume(); }
-  void drop() noexcept override { coroutine_.destroy(); }
-  state_base* cancel_wait() noexcept override {
-    if (!is_waiting()) {
-      if (!has_left_) coroutine_.remember_cancel();
-      return nullptr;
+  [[nodiscard]] bool await_ready() const {
+    if (state_.is_pending()) {
+      note_site(site_);
+      return false;
     }
-    state_base* next = cancel_or_leave(*this);
-    if (next == nullptr) {
-      has_left_ = true;
-      event_loop::make_ready(*this);
-    }
-    return next;
+    const bool gives_way = due(default_cost, site_);
+    return keeps_thread<T> || !gives_way;
   }
+  void await_suspend(std::coroutine_handle<> self) { coroutine_.wait(state_, self, site_); }
 
 protected:
   [[nodiscard]] state<T>& settled() {
-    if (has_left_) throw cancelled();
-    if (state_.now() == phase::rejected) std::rethrow_exception(state_.error());
+    if (coroutine_.has_left() || state_.now() != phase::resolved) [[unlikely]]
+      coroutine_.rethrow(state_, site_);
     return state_;
   }
-  [[nodiscard]] coroutine_base& coroutine() noexcept { return coroutine_; }
+  void let_go() noexcept { coroutine_.let_go(); }
   [[nodiscard]] state<T>& awaited() noexcept { return state_; }
 
 private:
   coroutine_base& coroutine_;
   state<T>& state_;
-  bool has_left_ = false;
+  std::source_location site_;
 };
 
 template <typename T>
@@ -188,7 +216,7 @@ public:
 template <typename T>
 T take_value(state<T>& s, std::uint32_t own) {
   if (s.count() == own) return std::move(s.value());
-  if constexpr (std::is_copy_constructible_v<T>) {
+  if constexpr (is_copyable<T>::value) {
     return s.value();
   } else {
     throw contract_error("a value that can only be moved is awaited by several");
@@ -198,16 +226,13 @@ T take_value(state<T>& s, std::uint32_t own) {
 template <typename T>
 class rvalue_awaiter : public promise_awaiter<T> {
 public:
-  rvalue_awaiter(coroutine_base& co, promise<T>&& p)
-      : promise_awaiter<T>(co, access::root(p)), promise_(std::move(p)) {}
+  rvalue_awaiter(coroutine_base& co, promise<T>&& p, std::source_location site)
+      : promise_awaiter<T>(co, access::root(p), site), promise_(std::move(p)) {}
   T await_resume() {
     state<T>& s = this->settled();
     this->let_go();
     if constexpr (!std::is_void_v<T>) return take_value(s, 1);
   }
-
-protected:
-  [[nodiscard]] promise<T>& held() noexcept { return promise_; }
 
 private:
   promise<T> promise_;
@@ -266,26 +291,34 @@ public:
     return {};
   }
   void unhandled_exception() noexcept {
-    finish([](state<T>& s) { s.reject(std::current_exception()); });
+    if (state_ == nullptr) {  // a destructor threw after the value had been returned
+      event_loop::current().report_unobserved(std::current_exception());
+      return;
+    }
+    finish([this](state<T>& s) { this->reject_with_current(s); });
   }
   /// The state, whose producer this frame no longer is.
   state<T>* give_up_state() noexcept { return std::exchange(state_, nullptr); }
 
   template <typename U>
-  lvalue_awaiter<U> await_transform(const promise<U>& p) {
-    return lvalue_awaiter<U>(*this, access::root(p));
+  lvalue_awaiter<U> await_transform(const promise<U>& p,
+                                    std::source_location site = std::source_location::current()) {
+    return lvalue_awaiter<U>(*this, access::root(p), site);
   }
   template <typename U>
-  lvalue_awaiter<U> await_transform(promise<U>& p) {
-    return lvalue_awaiter<U>(*this, access::root(p));
+  lvalue_awaiter<U> await_transform(promise<U>& p,
+                                    std::source_location site = std::source_location::current()) {
+    return lvalue_awaiter<U>(*this, access::root(p), site);
   }
   template <typename U>
-  rvalue_awaiter<U> await_transform(promise<U>&& p) {
-    return rvalue_awaiter<U>(*this, std::move(p));
+  rvalue_awaiter<U> await_transform(promise<U>&& p,
+                                    std::source_location site = std::source_location::current()) {
+    return rvalue_awaiter<U>(*this, std::move(p), site);
   }
   template <typename U>
-  tail_awaiter<U> await_transform(tail_call<U>&& t) {
-    return tail_awaiter<U>(*this, std::move(t.inner));
+  tail_awaiter<U> await_transform(tail_call<U>&& t,
+                                  std::source_location site = std::source_location::current()) {
+    return tail_awaiter<U>(*this, std::move(t.inner), site);
   }
   template <awaitable A>
   auto await_transform(A&& a) {

@@ -8,12 +8,14 @@
 /// Thread: loop.
 #pragma once
 
+#include <fermata/loop/block_cache.hpp>
 #include <fermata/loop/event_loop.hpp>
 #include <fermata/promise/errors.hpp>
 
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <source_location>
 #include <utility>
 #include <variant>
 
@@ -21,9 +23,65 @@ namespace fermata::detail {
 
 class state_base;
 
+/// Differs from thread to thread, while they live.
+[[nodiscard]] inline std::uint32_t thread_mark() noexcept {
+  return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(&running_loop) >> 4);
+}
+
+/// What a single step may do at most when many waiters, links or promises end at once.
+inline constexpr std::size_t batch = 256;
+
+/// The way of a rejection through binds and awaits, last first; the first 64 steps of it. Immutable
+/// and counted, not atomic.
+class rejection_path {
+public:
+  rejection_path() noexcept = default;
+  rejection_path(std::source_location site, const rejection_path& before) noexcept;
+  rejection_path(const rejection_path& other) noexcept : last_(other.last_) {
+    if (last_ != nullptr) ++last_->count;
+  }
+  rejection_path(rejection_path&& other) noexcept : last_(std::exchange(other.last_, nullptr)) {}
+  rejection_path& operator=(rejection_path other) noexcept {
+    std::swap(last_, other.last_);
+    return *this;
+  }
+  ~rejection_path() { release(); }
+
+  [[nodiscard]] bool empty() const noexcept { return last_ == nullptr; }
+  [[nodiscard]] std::source_location site() const noexcept { return last_->site; }
+  [[nodiscard]] rejection_path before() const noexcept;
+
+private:
+  struct step : in_cached_block {
+    std::source_location site;
+    std::uint32_t count = 1;
+    std::uint32_t length = 1;
+    step* before = nullptr;
+  };
+  explicit rejection_path(step* last) noexcept : last_(last) {}
+  [[nodiscard]] step* take() noexcept { return std::exchange(last_, nullptr); }
+  void release() noexcept;
+
+  step* last_ = nullptr;
+};
+
+/// What a coroutine has rethrown, and the way it came.
+struct thrown {
+  std::exception_ptr error;
+  rejection_path path;
+};
+
+/// Where something waits, and for what.
+struct hop {
+  std::source_location site;
+  state_base* upstream = nullptr;
+};
+
 /// Knows how to stop what will settle a state.
 class canceller {
 public:
+  /// What it waits for; nullptr where that is no promise.
+  virtual hop describe() const noexcept { return {}; }
   /// Asks for an end. Gives the state that the request goes on to, or nullptr where it has arrived.
   virtual state_base* request_cancel() noexcept = 0;
 
@@ -34,48 +92,62 @@ protected:
 /// A node that becomes ready when a state settles.
 class waiter : public ready_node {
 public:
-  /// The state is gone and will never settle: the waiter ends itself.
+  /// The state is gone and will never settle, or the loop has ended: the waiter ends itself.
   virtual void drop() noexcept = 0;
+  void lost() noexcept final {
+    let_go();
+    drop();
+  }
+  /// Called instead of `run` where `counts_at_once` said so: inside the call that settles the
+  /// state, which is not held. It may count and make nodes ready, and nothing else.
+  virtual void counted() noexcept {}
   /// Begins to wait for `s`, which is pending, in the current context.
   void wait_for(state_base& s) noexcept;
-  /// Whether the node is in the list of a pending state.
-  [[nodiscard]] bool is_waiting() const noexcept { return upstream_ != nullptr && !is_ready_; }
+  /// Whether the state it waits for is pending still.
+  [[nodiscard]] bool is_waiting() const noexcept;
   /// What it waits for or, once ready, what has settled.
   [[nodiscard]] state_base* upstream() const noexcept { return upstream_; }
   /// Takes `s`, which has settled.
   void take(state_base& s) noexcept;
+  /// Whether it holds a settled state.
+  [[nodiscard]] bool holds() const noexcept { return is_ready_; }
   /// Forgets the state: a settled one is released, the list of a pending one is left.
   void let_go() noexcept;
 
 protected:
   ~waiter() { let_go(); }
+  void counts_at_once() noexcept { counts_ = true; }
 
 private:
   friend class state_base;
+  friend class wake_group;
+  friend class waiters_now;
+  void wake(state_base& s, bool first) noexcept;
   state_base* upstream_ = nullptr;  // counted once ready
   bool is_ready_ = false;
+  bool counts_ = false;
 };
 
 enum class phase : std::uint8_t { pending, resolved, rejected, forwarded };
 
-class state_base {
+class state_base : public in_cached_block {
 public:
-  state_base() noexcept = default;
+  state_base() noexcept : producer_(nullptr) {}
   state_base(const state_base&) = delete;
   state_base& operator=(const state_base&) = delete;
 
-  void add_ref() noexcept { ++count_; }
+  void add_ref() noexcept { ++uses_.count; }
   void release() noexcept {
-    if (--count_ == 0) bury(*this);
+    if (--uses_.count == 0) bury(*this);
   }
-  [[nodiscard]] std::uint32_t count() const noexcept { return count_; }
-  [[nodiscard]] std::uint32_t handles() const noexcept { return handles_; }
+  [[nodiscard]] std::uint32_t count() const noexcept { return uses_.count; }
+  [[nodiscard]] std::uint32_t handles() const noexcept { return uses_.handles; }
   void add_handle() noexcept {
-    ++count_;
-    ++handles_;
+    ++uses_.count;
+    ++uses_.handles;
   }
   void release_handle() noexcept {
-    --handles_;
+    --uses_.handles;
     release();
   }
 
@@ -83,44 +155,141 @@ public:
   [[nodiscard]] state_base& root() noexcept {
     return phase_ == phase::forwarded ? forwarded_root() : *this;
   }
+  /// In builds without NDEBUG: refuses a thread that did not make the state.
+  void check_thread() const {
+#ifndef NDEBUG
+    if (thread_ != thread_mark()) {
+      throw contract_error("a promise is touched by a thread that it does not belong to");
+    }
+#endif
+  }
   [[nodiscard]] phase now() const noexcept { return phase_; }
   [[nodiscard]] bool is_pending() const noexcept { return phase_ == phase::pending; }
   [[nodiscard]] const std::exception_ptr& error() noexcept {
     observed_ = true;
     return error_;
   }
+  /// The same for one who only looks: it does not count as seen.
+  [[nodiscard]] const std::exception_ptr& peek_error() const noexcept { return error_; }
 
   /// Settles a pending state; on a settled one it does nothing and returns false.
-  bool reject(std::exception_ptr e) noexcept;
+  bool reject(std::exception_ptr e, rejection_path path = {}) noexcept;
+  /// The way that a rejection has come.
+  [[nodiscard]] rejection_path path() const noexcept {
+    return phase_ == phase::rejected ? path_ : rejection_path();
+  }
   void set_producer(canceller* p) noexcept { producer_ = p; }
   [[nodiscard]] canceller* producer() const noexcept { return is_pending() ? producer_ : nullptr; }
 
-  [[nodiscard]] std::size_t waiters() const noexcept { return waiters_.size(); }
+  [[nodiscard]] bool has_waiters() const noexcept { return !waiters_.empty(); }
+  [[nodiscard]] bool has_one_waiter() const noexcept { return waiters_.has_one(); }
   /// Whether `outer` may stand for this state: nobody else could tell the difference.
-  [[nodiscard]] bool is_private() const noexcept { return handles_ <= 1 && waiters_.empty(); }
+  [[nodiscard]] bool is_private() const noexcept { return handles() <= 1 && waiters_.empty(); }
   /// Makes this pending state stand for `outer`, which is pending too.
   void forward_to(state_base& outer) noexcept;
 
 protected:
-  virtual ~state_base() = default;
+  virtual ~state_base() {
+    if (phase_ == phase::rejected) std::destroy_at(&path_);
+  }
   void settled(phase p) noexcept;
+  /// From now on `on_settled` is called: when the state settles, or dies pending.
+  void tell_when_settled() noexcept { tells_ = true; }
   virtual void on_settled() noexcept {}
 
 private:
   friend class waiter;
+  friend class wake_group;
+  friend class waiters_now;
+  friend class gravedigger;
   static void bury(state_base& s) noexcept;
   static void destroy(state_base& s) noexcept;
+  static void bury_rest() noexcept;
+  void wake_all() noexcept;
+  void wake(waiter& w) noexcept { w.wake(*this, false); }
   state_base& forwarded_root() noexcept;
 
-  std::uint32_t count_ = 1;
-  std::uint32_t handles_ = 0;
+  union {
+    struct {
+      std::uint32_t count;
+      std::uint32_t handles;
+    } uses_ = {1, 0};
+    state_base* next_dead_;  // while it waits to be destroyed
+  };
   phase phase_ = phase::pending;
   bool observed_ = false;
-  canceller* producer_ = nullptr;
-  state_base* target_ = nullptr;     // of a forwarded state, counted
-  state_base* next_dead_ = nullptr;  // while it waits to be destroyed
+  bool tells_ = false;
+  std::uint32_t thread_ = thread_mark();
+  union {
+    canceller* producer_;  // while it is pending
+    state_base* target_;   // of a forwarded state, counted
+    rejection_path path_;  // of a rejected one
+  };
   node_list waiters_;
   std::exception_ptr error_;
+};
+
+inline void waiter::wait_for(state_base& s) noexcept {
+  event_loop::current().adopt(*this);
+  upstream_ = &s;
+  s.waiters_.push_back(*this);
+}
+
+inline bool waiter::is_waiting() const noexcept {
+  return upstream_ != nullptr && upstream_->is_pending();
+}
+
+inline void waiter::take(state_base& s) noexcept {
+  s.add_ref();
+  upstream_ = &s;
+  is_ready_ = true;
+}
+
+inline void waiter::let_go() noexcept {
+  unlink();
+  state_base* s = std::exchange(upstream_, nullptr);
+  if (std::exchange(is_ready_, false)) s->release();
+}
+
+inline void waiter::wake(state_base& s, bool first) noexcept {
+  if (counts_) {
+    upstream_ = nullptr;
+    counted();
+    return;
+  }
+  s.add_ref();
+  is_ready_ = true;
+  if (first) {
+    event_loop::make_ready_first(*this);
+  } else {
+    event_loop::make_ready(*this);
+  }
+}
+
+inline void state_base::settled(phase p) noexcept {
+  phase_ = p;
+  if (tells_) on_settled();
+  if (waiters_.empty()) return;
+  if (waiters_.has_one()) {
+    wake(static_cast<waiter&>(*waiters_.pop_front()));
+  } else {
+    wake_all();
+  }
+}
+
+/// Takes the waiters of a pending state, to run them inside the call that settles it.
+class waiters_now {
+public:
+  explicit waiters_now(state_base* s) noexcept;
+  waiters_now(const waiters_now&) = delete;
+  waiters_now& operator=(const waiters_now&) = delete;
+  /// Gives them back where the state has not been settled.
+  ~waiters_now();
+  void run() noexcept;
+
+private:
+  state_base* state_;
+  node_list waiters_;
 };
 
 /// A value, or nothing for void.
@@ -164,13 +333,13 @@ public:
 /// Calls what a cancel calls; what it throws nobody could catch, and it is reported as unobserved.
 void call_hook(unique_function<void()>& hook) noexcept;
 
-/// A state that user code settles: it hears when its loop ends, and may have a way to be cancelled.
+/// A state that user code settles: it hears when its loop ends. A cancel rejects it.
 template <typename T>
 class leaf_state : public state<T>, private loop_resident, private canceller {
 public:
-  explicit leaf_state(unique_function<void()> on_cancel = nullptr)
-      : on_cancel_(std::move(on_cancel)), has_hook_(on_cancel_) {
+  leaf_state() {
     this->set_producer(this);
+    this->tell_when_settled();
     if (event_loop* loop = event_loop::find_current()) move_in(*loop);
   }
   /// Keeps a state that nobody resolves until it is cancelled or its loop ends.
@@ -179,31 +348,42 @@ public:
     is_kept_ = true;
   }
 
-private:
-  void loop_ends() noexcept override { end(std::make_exception_ptr(loop_closed())); }
-  state_base* request_cancel() noexcept override {
-    if (!has_hook_) {
-      end(std::make_exception_ptr(cancelled()));
-      return nullptr;
-    }
-    unique_function<void()> once = std::move(on_cancel_);  // it may end this state
-    if (once) call_hook(once);
-    return nullptr;
-  }
+protected:
   void end(std::exception_ptr e) noexcept {
     this->add_ref();  // its own hold and the last waiter may go meanwhile
     this->root().reject(std::move(e));
     if (std::exchange(is_kept_, false)) this->release();
     this->release();
   }
+  state_base* request_cancel() noexcept override {
+    end(std::make_exception_ptr(cancelled()));
+    return nullptr;
+  }
+
+private:
+  void loop_ends() noexcept override { end(std::make_exception_ptr(loop_closed())); }
   void on_settled() noexcept override { move_out(); }
 
-  unique_function<void()> on_cancel_;
-  bool has_hook_;
   bool is_kept_ = false;
 };
 
-/// Cancels what settles `s`, along the chain of what waits for what. Does not recurse.
+/// The same where a cancel calls a function, which sees to the end.
+template <typename T>
+class task_state final : public leaf_state<T> {
+public:
+  explicit task_state(unique_function<void()> on_cancel) : on_cancel_(std::move(on_cancel)) {}
+
+private:
+  state_base* request_cancel() noexcept override {
+    unique_function<void()> once = std::move(on_cancel_);  // it may end this state
+    if (once) call_hook(once);
+    return nullptr;
+  }
+  unique_function<void()> on_cancel_;
+};
+
+/// Cancels what settles `s`, along the chain of what waits for what. Does not recurse; a chain of
+/// any length is followed in batches.
 void cancel_state(state_base* s) noexcept;
 
 /// The state to cancel for `w` where it is the only waiter; else `w` leaves and the result is

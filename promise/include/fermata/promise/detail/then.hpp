@@ -1,21 +1,48 @@
 // SPDX-License-Identifier: MIT
-/// The members of `promise` and the functions that make promises: see promise.hpp.
+/// Calling a function with what a promise settled with: the base of bind, map, catch_ and finalize.
 ///
+/// Shape:  a pending result is one object: the state of the result, the node that waits, and the
+///         function. On a settled promise the function is called here and now, and what it gives is
+///         the result, where nothing of the call must be kept.
 /// Thread: loop.
 #pragma once
 
 #include <fermata/promise/detail/coroutine.hpp>
 
+#include <optional>
+
 namespace fermata::detail {
 
-/// Calls `f` with a settled promise and gives the promise that it returns or throws into.
-template <typename Out, typename In, typename F>
-promise<Out> call_with_settled(F& f, promise<In> settled) {
+/// A callback counts as nested while it runs.
+class nested_call {
+public:
+  nested_call() noexcept : task_(event_loop::current().task()) { ++task_.nesting; }
+  nested_call(const nested_call&) = delete;
+  nested_call& operator=(const nested_call&) = delete;
+  ~nested_call() { --task_.nesting; }
+
+private:
+  event_loop::task_state& task_;
+};
+
+/// Calls `f` and gives the promise that it returns or throws into.
+template <typename Out, typename F, typename... Args>
+promise<Out> call_safely(F& f, Args&&... args) {
   try {
-    return f(std::move(settled));
+    return f(std::forward<Args>(args)...);
   } catch (...) {
     return rejected<Out>(std::current_exception());
   }
+}
+
+/// A promise rejected as `s` is.
+template <typename Out>
+promise<Out> rejected_as(state_base& s, std::source_location site) {
+  auto* out = new state<Out>;
+  promise<Out> p = access::handle(out);
+  out->release();
+  out->reject(s.error(), rejection_path(site, s.path()));
+  return p;
 }
 
 /// Copies or moves what `from` settled with into `to`.
@@ -23,7 +50,7 @@ template <typename T>
 void settle_like(state<T>& to, promise<T> from) {
   state<T>& s = access::root(from);
   if (s.now() == phase::rejected) {
-    to.reject(s.error());
+    to.reject(s.error(), s.path());
     return;
   }
   try {
@@ -40,23 +67,44 @@ void settle_like(state<T>& to, promise<T> from) {
 /// Waits for a promise, calls `f` with it, then waits for the promise that `f` gave: `f` lives
 /// until the result has settled.
 template <typename In, typename Out, typename F>
-class then_node final : public waiter, public canceller {
+class then_node final : public state<Out>, private waiter, private canceller {
 public:
-  then_node(F&& f, state<Out>* out) : call_(std::move(f)), out_(out) { out_->set_producer(this); }
-  ~then_node() {
-    if (out_ == nullptr) return;
-    if (out_->count() > 1) out_->root().reject(std::make_exception_ptr(broken_promise()));
-    out_->release();
+  then_node(F&& f, std::source_location site) : site_(site) {
+    std::construct_at(&call_, std::move(f));
+    this->set_producer(this);
   }
 
-  void start(state<In>& s) {
-    if (s.is_pending()) {
-      wait_for(s);
+  void wait(state<In>& s) { this->wait_for(s); }
+  /// Goes on from the queue with `s`, which has settled.
+  void run_later(state<In>& s, bool gives_way) {
+    this->take(s);
+    event_loop& loop = event_loop::current();
+    if (gives_way) {
+      loop.give_way(*this);
     } else {
-      take(s);
+      loop.enqueue(*this);
     }
   }
-  /// Calls `f` here and now.
+  /// Calls `f` here and now and gives the result, which is not this where `f`'s has settled.
+  promise<Out> run_now(promise<In> settled) {
+    has_called_ = true;
+    promise<Out> inner;
+    {
+      const nested_call guard;
+      inner = call_safely<Out>(call_, std::move(settled));
+    }
+    if (!inner.is_pending()) {
+      end();
+      return inner;
+    }
+    promise<Out> result = access::handle<Out>(this);
+    this->wait_for(access::root(inner));
+    return result;
+  }
+
+private:
+  ~then_node() override {}  // `end` has destroyed the function
+
   void run() noexcept override {
     if (has_left_) {
       finish(rejected<Out>(cancelled()));
@@ -64,17 +112,22 @@ public:
       finish(from_upstream<Out>());
     } else {
       has_called_ = true;
-      nested guard;
-      follow(call_with_settled<Out>(call_, from_upstream<In>()));
+      const nested_call guard;
+      follow(call_safely<Out>(call_, from_upstream<In>()));
     }
   }
-  void drop() noexcept override { delete this; }
+  void drop() noexcept override {
+    if (this->count() > 1) this->root().reject(std::make_exception_ptr(broken_promise()));
+    end();
+  }
+  hop describe() const noexcept override { return {site_, this->upstream()}; }
 
   state_base* request_cancel() noexcept override {
-    if (!is_waiting()) {
-      cancel_requested_ = true;
-      return nullptr;
-    }
+    if (has_left_) return nullptr;
+    cancel_requested_ = true;
+    return this->is_waiting() ? leave() : nullptr;
+  }
+  state_base* leave() noexcept {
     state_base* next = cancel_or_leave(*this);
     if (next == nullptr) {
       has_left_ = true;
@@ -83,17 +136,10 @@ public:
     return next;
   }
 
-private:
-  struct nested {
-    nested() : task(event_loop::current().task()) { ++task.nesting; }
-    ~nested() { --task.nesting; }
-    event_loop::task_state& task;
-  };
-
   template <typename T>
   promise<T> from_upstream() {
-    promise<T> p = access::handle(static_cast<state<T>*>(upstream()));
-    let_go();
+    promise<T> p = access::handle(static_cast<state<T>*>(this->upstream()));
+    this->let_go();
     return p;
   }
   void follow(promise<Out> inner) {
@@ -101,69 +147,87 @@ private:
       finish(std::move(inner));
       return;
     }
-    wait_for(access::root(inner));
-    if (std::exchange(cancel_requested_, false)) cancel_state(request_cancel());
+    this->wait_for(access::root(inner));
+    if (cancel_requested_) cancel_state(leave());
   }
   void finish(promise<Out> settled) {
-    settle_like(out_->typed_root(), std::move(settled));
-    std::exchange(out_, nullptr)->release();
-    delete this;
+    settle_like(this->typed_root(), std::move(settled));
+    end();
+  }
+  // The function ends, and the node with it where nobody holds the result.
+  void end() noexcept {
+    std::destroy_at(&call_);
+    this->release();
   }
 
-  F call_;
-  state<Out>* out_;
+  union {
+    F call_;
+  };
+  std::source_location site_;
   bool has_called_ = false;
   bool has_left_ = false;
   bool cancel_requested_ = false;
 };
 
-/// The promise of what `f(settled p) -> promise<Out>` gives.
+/// Queues the call of `f` with `p`, which has settled: behind the next poll where it gives way.
 template <typename Out, typename In, typename F>
-promise<Out> then(promise<In> p, F f) {
-  auto* out = new state<Out>;
-  promise<Out> result = access::handle(out);
-  auto* node = new then_node<In, Out, F>(std::move(f), out);
-  event_loop& loop = event_loop::current();
-  state<In>& s = access::root(p);
-  node->start(s);
-  if (s.is_pending()) return result;
-  p = {};  // so that the node's is the last handle
-  if (due()) {
-    loop.give_way(*node);
-  } else if (loop.task().nesting >= nesting_limit) {
-    loop.enqueue(*node);
-  } else {
-    node->run();
-  }
-  return result;
+promise<Out> then_later(promise<In> p, F f, std::source_location site, bool gives_way) {
+  auto* node = new then_node<In, Out, F>(std::move(f), site);
+  node->run_later(access::root(p), gives_way);
+  return access::handle<Out>(node);
 }
 
-/// Calls a function with the value of a resolved promise, which then lives as long as this object.
+/// The promise of what `f(settled p) -> promise<Out>` gives.
+template <typename Out, typename In, typename F>
+promise<Out> then(promise<In> p, F f, std::source_location site = std::source_location::current()) {
+  state<In>& s = access::root(p);
+  if (s.is_pending()) {
+    auto* node = new then_node<In, Out, F>(std::move(f), site);
+    node->wait(s);
+    return access::handle<Out>(node);
+  }
+  const bool gives_way = due(default_cost, site);
+  if (gives_way || event_loop::current().task().nesting >= nesting_limit) {
+    return then_later<Out>(std::move(p), std::move(f), site, gives_way);
+  }
+  return (new then_node<In, Out, F>(std::move(f), site))->run_now(std::move(p));
+}
+
+/// Gives a value to a callback, by reference into the promise where nobody else sees it, else as a
+/// copy; promise or copy live as long as this object.
 template <typename T>
 class kept_value {
 public:
+  /// Whether the value is not moved when this is.
+  static bool stays_in_place(state<T>& s) noexcept { return s.count() == 1; }
   template <typename F>
   decltype(auto) give_to(F& f, promise<T>&& p) {
-    value_.emplace(take_value(access::root(p), 1));
-    return f(std::move(*value_));
+    promise_ = std::move(p);
+    state<T>& s = access::root(promise_);
+    if (s.count() == 1) return f(std::move(s.value()));
+    copy_.emplace(take_value(s, 1));
+    return f(std::move(*copy_));
   }
 
 private:
-  std::optional<T> value_;
+  promise<T> promise_;
+  std::optional<T> copy_;
 };
 template <>
 class kept_value<void> {
 public:
+  static bool stays_in_place(state<void>&) noexcept { return true; }
   template <typename F>
   decltype(auto) give_to(F& f, promise<>&&) {
     return f();
   }
 };
 
-/// The same by reference into the promise.
+/// The same as a constant, shared.
 template <typename T>
 class kept_reference {
 public:
+  static bool stays_in_place(state<T>&) noexcept { return true; }
   template <typename F>
   decltype(auto) give_to(F& f, promise<T>&& p) {
     promise_ = std::move(p);
@@ -178,156 +242,76 @@ private:
   promise<T> promise_;
 };
 
-template <typename Kept, typename T, typename F>
-auto bind_with(promise<T> p, F f) {
-  using result = decltype(std::declval<Kept&>().give_to(f, std::move(p)));
-  using out = promised_t<result>;
-  return then<out>(std::move(p),
-                   [g = std::move(f), kept = Kept()](promise<T> settled) mutable -> result {
-                     if (settled.is_rejected()) return rejected<out>(settled.error());
-                     return kept.give_to(g, std::move(settled));
-                   });
+/// What is known of a bind or map on a promise at once.
+enum class way : std::uint8_t { waits, calls_now, calls_later, gives_way };
+
+inline way way_of(state_base& s, std::source_location site) {
+  if (s.now() != phase::resolved) return way::waits;  // or passes a rejection on
+  if (due(default_cost, site)) return way::gives_way;
+  return event_loop::current().task().nesting < nesting_limit ? way::calls_now : way::calls_later;
+}
+
+/// Calls `f`, which has nothing that must live on, without a node. What it gives is the result;
+/// where that is pending, the value that `f` got is kept with it.
+template <typename Out, typename Kept, typename T, typename F>
+promise<Out> bind_now(promise<T> p, F f, std::source_location site) {
+  Kept kept;
+  auto call = [&] { return kept.give_to(f, std::move(p)); };
+  promise<Out> r;
+  {
+    const nested_call guard;
+    r = call_safely<Out>(call);
+  }
+  if (!r.is_pending()) return r;
+  if constexpr (std::is_void_v<T>) {
+    if (access::root(r).is_private()) return r;
+  }
+  auto pass = [held = std::move(kept)](promise<Out> settled) { return settled; };
+  return then<Out>(std::move(r), std::move(pass), site);
 }
 
 template <typename Kept, typename T, typename F>
-auto map_with(promise<T> p, F f) {
+auto bind_with(promise<T> p, F f, std::source_location site) {
+  using result = decltype(std::declval<Kept&>().give_to(f, std::move(p)));
+  using out = promised_t<result>;
+  state<T>& s = access::root(p);
+  auto make_call = [&] {
+    return [g = std::move(f), kept = Kept(), site](promise<T> settled) mutable -> result {
+      if (settled.is_rejected()) return rejected_as<out>(access::root(settled), site);
+      return kept.give_to(g, std::move(settled));
+    };
+  };
+  if constexpr (std::is_empty_v<F>) {
+    if (s.now() == phase::resolved && Kept::stays_in_place(s)) {
+      const way w = way_of(s, site);
+      if (w == way::calls_now) return bind_now<out, Kept>(std::move(p), std::move(f), site);
+      return then_later<out>(std::move(p), make_call(), site, w == way::gives_way);
+    }
+  }
+  return then<out>(std::move(p), make_call(), site);
+}
+
+template <typename Kept, typename T, typename F>
+auto map_with(promise<T> p, F f, std::source_location site) {
   using out = std::decay_t<decltype(std::declval<Kept&>().give_to(f, std::move(p)))>;
-  return then<out>(std::move(p),
-                   [g = std::move(f), kept = Kept()](promise<T> settled) mutable -> promise<out> {
-                     if (settled.is_rejected()) return rejected<out>(settled.error());
-                     if constexpr (std::is_void_v<out>) {
-                       kept.give_to(g, std::move(settled));
-                       return ready();
-                     } else {
-                       return ready<out>(kept.give_to(g, std::move(settled)));
-                     }
-                   });
+  auto call = [g = std::move(f), kept = Kept(), site](promise<T> settled) mutable -> promise<out> {
+    if (settled.is_rejected()) return rejected_as<out>(access::root(settled), site);
+    if constexpr (std::is_void_v<out>) {
+      kept.give_to(g, std::move(settled));
+      return ready();
+    } else {
+      return ready<out>(kept.give_to(g, std::move(settled)));
+    }
+  };
+  const way w = way_of(access::root(p), site);
+  if (w == way::waits) return then<out>(std::move(p), std::move(call), site);
+  if (w != way::calls_now) {
+    return then_later<out>(std::move(p), std::move(call), site, w == way::gives_way);
+  }
+  const nested_call guard;
+  return call_safely<out>(call, std::move(p));
 }
 
 }  // namespace fermata::detail
 
-namespace fermata {
-
-// ---- making promises ----
-
-template <typename T>
-promise_and_resolver<T> make_promise() {
-  return make_task<T>(nullptr);
-}
-
-template <typename T>
-promise_and_resolver<T> make_task(unique_function<void()> on_cancel) {
-  detail::state<T>* s = new detail::leaf_state<T>(std::move(on_cancel));
-  return {detail::access::handle(s), detail::access::end(s)};
-}
-
-template <typename T>
-promise<std::decay_t<T>> ready(T&& value) {
-  auto* s = new detail::state<std::decay_t<T>>;
-  promise<std::decay_t<T>> p = detail::access::handle(s);
-  s->release();
-  s->resolve(std::forward<T>(value));
-  return p;
-}
-
-inline promise<> ready() {
-  auto* s = new detail::state<void>;
-  promise<> p = detail::access::handle(s);
-  s->release();
-  s->resolve();
-  return p;
-}
-
-template <typename T>
-promise<T> rejected(std::exception_ptr e) {
-  auto* s = new detail::state<T>;
-  promise<T> p = detail::access::handle(s);
-  s->release();
-  s->reject(std::move(e));
-  return p;
-}
-
-template <typename T>
-promise<T> never() {
-  auto* s = new detail::leaf_state<T>();
-  s->keep();
-  promise<T> p = detail::access::handle<T>(s);
-  s->release();
-  return p;
-}
-
-template <typename T>
-void cancel(const promise<T>& p) {
-  detail::cancel_state(&detail::access::root(p));
-}
-
-// ---- members ----
-
-template <typename T>
-T promise<T>::get() && {
-  detail::state<T>& s = root();
-  if (s.is_pending()) throw contract_error("the value of a pending promise is asked for");
-  if (s.now() == detail::phase::rejected) std::rethrow_exception(s.error());
-  if constexpr (!std::is_void_v<T>) return detail::take_value(s, 1);
-}
-
-template <typename T>
-template <typename F>
-auto promise<T>::bind(F f) const& -> detail::called_with_t<F, detail::read_t<T>> {
-  return detail::bind_with<detail::kept_reference<T>>(*this, std::move(f));
-}
-
-template <typename T>
-template <typename F>
-auto promise<T>::bind(F f) && -> detail::called_with_t<F, T> {
-  return detail::bind_with<detail::kept_value<T>>(std::move(*this), std::move(f));
-}
-
-template <typename T>
-template <typename F>
-auto promise<T>::map(
-    F f) const& -> promise<std::decay_t<detail::called_with_t<F, detail::read_t<T>>>> {
-  return detail::map_with<detail::kept_reference<T>>(*this, std::move(f));
-}
-
-template <typename T>
-template <typename F>
-auto promise<T>::map(F f) && -> promise<std::decay_t<detail::called_with_t<F, T>>> {
-  return detail::map_with<detail::kept_value<T>>(std::move(*this), std::move(f));
-}
-
-template <typename T>
-template <typename F>
-promise<T> promise<T>::catch_(F f) const {
-  return detail::then<T>(*this, [g = std::move(f)](promise p) mutable -> promise {
-    if (p.is_rejected()) return g(p.error());
-    return p;
-  });
-}
-
-template <typename T>
-template <typename F, typename H>
-auto promise<T>::try_bind(F f, H h) const -> std::invoke_result_t<H&, std::exception_ptr> {
-  using result = std::invoke_result_t<H&, std::exception_ptr>;
-  return detail::then<detail::promised_t<result>>(
-      *this,
-      [g = std::move(f), k = std::move(h),
-       kept = detail::kept_reference<T>()](promise p) mutable -> result {
-        if (p.is_rejected()) return k(p.error());
-        return kept.give_to(g, std::move(p));
-      });
-}
-
-template <typename T>
-template <typename F>
-promise<T> promise<T>::finalize(F f) const {
-  return detail::then<T>(*this, [g = std::move(f)](promise p) mutable -> promise {
-    promise<> last = g();
-    return detail::then<T>(std::move(last), [p](promise<> end) -> promise {
-      if (end.is_rejected()) return rejected<T>(end.error());
-      return p;
-    });
-  });
-}
-
-}  // namespace fermata
+#include <fermata/promise/detail/members.hpp>  // here, so that each header compiles alone

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+/// One interface over two backends: a store in memory, and a bare repository on disk.
+///
+/// Shape:    what is promised is the same for both, and tests hold both to it: names, errors, refs
+///           that are compared and swapped, and how long the loop is held.
+/// Pauses:   may. In memory as `get_object` and `change` do; on disk all runs on the pool, one job
+///           at a time.
+/// Thread:   loop.
+/// Rejects:  `failure` (reasons as `object_reader` and `change` have them), `cancelled`.
+/// Cost:     on disk about 20 us a call beside the work: in memory the snapshot's own functions do
+///           far more at once, such as walks, logs and diffs.
+/// Lifetime: the repository outlives its promises.
+#pragma once
+
+#include <fermata/git_mem/object_reader.hpp>
+#include <fermata/git_mem/object_store.hpp>
+#include <fermata/git_mem/tree.hpp>
+#include <fermata/promise/promise.hpp>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace fermata::git_mem {
+
+struct object_info {
+  object_type type = object_type::blob;
+  std::uint64_t size_bytes = 0;
+};
+
+struct new_object {
+  object_type type = object_type::blob;
+  std::string content;
+};
+
+/// What is to become of a ref; see `change`.
+struct ref_change {
+  enum class kind : std::uint8_t { set, remove, symbolic };
+
+  kind what = kind::set;
+  std::string name;
+  object_id to;                       ///< `set`
+  std::string target;                 ///< `symbolic`
+  std::optional<object_id> expected;  ///< zero: it is not there; nothing: all is well
+};
+
+class repository {
+public:
+  virtual ~repository() = default;
+
+  virtual promise<std::optional<object_info>> find_object(object_id id) = 0;
+
+  /// Rejects: reason::not_found, reason::limit.
+  virtual promise<object> get_object(object_id id, std::uint64_t limit_bytes) = 0;
+
+  /// Those whose names begin with these hex digits (4 to 40), sorted.
+  virtual promise<std::vector<object_id>> find_by_prefix(std::string digits) = 0;
+
+  /// Sorted by name, HEAD too. What a symbolic ref stands for is filled in; zero where it is
+  /// nothing.
+  virtual promise<std::vector<reference>> list_refs() = 0;
+
+  /// Adds them in this order, and gives their names; they can be read at once. In memory a call
+  /// makes a pack. Rejects: reason::corrupt, reason::not_found where one names what is not there;
+  /// on disk those before it stay, as garbage.
+  virtual promise<std::vector<object_id>> add_objects(std::vector<new_object> objects) = 0;
+
+  /// All or nothing; on disk another process that interferes may leave the removals done and the
+  /// rest not. Rejects: reason::conflict, reason::unsupported for a name that no ref may
+  /// have, reason::not_found for an object that is not there.
+  virtual promise<> change_refs(std::vector<ref_change> changes) = 0;
+
+protected:
+  repository() = default;
+  repository(const repository&) = default;
+  repository& operator=(const repository&) = default;
+};
+
+/// Over a store, which outlives it. Every call sees the store's current snapshot.
+[[nodiscard]] std::unique_ptr<repository> memory_repository(object_store& store);
+
+/// Over a bare repository (or the `.git` of another), through libgit2 on the pool.
+promise<std::shared_ptr<repository>> open_disk_repository(std::string path);
+
+/// Makes an empty one, or opens the one that is there.
+promise<std::shared_ptr<repository>> create_disk_repository(std::string path);
+
+/// Calls `visit` with the path, mode and id of all files below a commit or tree, in the order of
+/// their paths, over either backend.
+promise<> walk_repository(repository& from,
+                          object_id root,
+                          std::function<promise<>(const tree_walk::entry&)> visit);
+
+}  // namespace fermata::git_mem

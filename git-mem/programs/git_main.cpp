@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+// fermata-git: repositories in memory, from the shell.
+
+#include "commands.hpp"
+
+#include <fermata/git_mem/failure.hpp>
+#include <fermata/loop/event_loop.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <clocale>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <functional>
+#include <map>
+#include <string>
+
+namespace {
+
+using fermata::promise;
+using fermata_git::arguments;
+using fermata_git::output;
+
+using command = std::function<promise<int>(const arguments&, output&)>;
+
+const std::map<std::string, command>& commands() {
+  static const std::map<std::string, command> all = {
+      {"clone", fermata_git::clone_command},       {"index-pack", fermata_git::index_pack_command},
+      {"cat-file", fermata_git::cat_file_command}, {"ls-tree", fermata_git::ls_tree_command},
+      {"log", fermata_git::log_command},           {"rev-parse", fermata_git::rev_parse_command},
+      {"export", fermata_git::export_command},     {"diff", fermata_git::diff_command},
+      {"fetch", fermata_git::fetch_command},       {"serve", fermata_git::serve_command},
+  };
+  return all;
+}
+
+CLI::App* add(CLI::App& app, arguments& to, const std::string& name, const std::string& what) {
+  CLI::App* sub = app.add_subcommand(name, what);
+  sub->callback([&to, name] { to.command = name; });
+  return sub;
+}
+
+void add_file(CLI::App* to, arguments& given) {
+  to->add_option("FILE", given.file, "a store that `clone --save` has written")->required();
+}
+
+void declare_receiving(CLI::App& app, arguments& given) {
+  CLI::App* clone = add(app, given, "clone", "clones a repository into memory");
+  clone->add_option("URL", given.url, "git://host/path, http(s)://..., ssh, a path; #branch")
+      ->required();
+  clone->add_option("--depth", given.depth, "commits of history; 0: all")->capture_default_str();
+  clone->add_option("--save", given.file, "writes the store to this file");
+  clone
+      ->add_option(
+          "--verify", given.verify,
+          "collisions: refuses objects made for a SHA-1 collision; fast: trusts the sender")
+      ->check(CLI::IsMember({"collisions", "fast"}))
+      ->capture_default_str();
+  clone->add_flag(
+      "--stats", given.stats,
+      "prints one JSON line: objects, bytes, CPU and wall seconds, memory, longest turn");
+  CLI::App* fetch = add(app, given, "fetch", "brings a saved store up to date; prints old and new");
+  add_file(fetch, given);
+  fetch->add_option("URL", given.url, "as for clone")->required();
+  fetch->add_option("--depth", given.depth, "commits of history; 0: all")->capture_default_str();
+  CLI::App* index = add(app, given, "index-pack", "checks a pack; prints its name and its objects");
+  index->add_option("PACK", given.pack, "a file; standard input where it is - or absent");
+}
+
+void declare_reading(CLI::App& app, arguments& given) {
+  CLI::App* cat = add(app, given, "cat-file", "prints an object, its type or its size");
+  add_file(cat, given);
+  CLI::Option_group* what = cat->add_option_group("what", "one of");
+  what->add_flag("-t", given.type, "its type");
+  what->add_flag("-s", given.size, "its size in bytes");
+  what->add_flag("-p", given.print, "its content; trees as ls-tree lists them");
+  what->add_flag("--batch", given.batch, "answers each line of standard input");
+  what->require_option(1);
+  cat->add_option("REVISION", given.revision, "the object")->capture_default_str();
+  CLI::App* list = add(app, given, "ls-tree", "lists a tree");
+  add_file(list, given);
+  list->add_flag("-r", given.recursive, "all files below it");
+  list->add_option("REVISION", given.revision, "a tree, or what has one: HEAD, main:folder")
+      ->capture_default_str();
+  CLI::App* log = add(app, given, "log", "lists commits, the newest first");
+  add_file(log, given);
+  log->add_option("-n", given.most_commits, "at most so many");
+  log->add_flag("--oneline", given.one_line, "one line a commit");
+  log->add_option("REVISION", given.revisions, "where to begin [HEAD]");
+  CLI::App* diff = add(app, given, "diff", "lists the files that differ, as diff-tree -r does");
+  add_file(diff, given);
+  diff->add_option("A", given.before, "a tree, or what has one")->required();
+  diff->add_option("B", given.after, "the same")->required();
+  CLI::Option_group* how = diff->add_option_group("how", "one of");
+  how->add_flag("--name-status", given.name_status, "A, D, M or T and the path");
+  how->add_flag("--name-only", given.name_only, "the path alone");
+  how->require_option(1);
+  CLI::App* parse = add(app, given, "rev-parse", "prints the names of objects");
+  add_file(parse, given);
+  parse->add_option("REVISION", given.revisions, "HEAD, main~3, v1^{tree}, HEAD:a/b, 9f2c41")
+      ->required();
+}
+
+void declare_writing(CLI::App& app, arguments& given) {
+  CLI::App* out = add(app, given, "export", "makes a bare repository of a store");
+  add_file(out, given);
+  out->add_option("DIR", given.directory, "a folder that is empty or not there")->required();
+  CLI::App* serve =
+      add(app, given, "serve", "answers git clients over HTTP, until SIGINT or SIGTERM");
+  add_file(serve, given);
+  serve->add_option("--listen", given.listen, "address:port; port 0: a free one")->required();
+  serve->add_option("--path", given.path, "of the repository")->capture_default_str();
+}
+
+std::string one_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  while (text.ends_with(' ')) text.pop_back();
+  return text;
+}
+
+int run(const arguments& given) {
+  fermata::loop_options options;
+  options.measure_cpu = given.stats;
+  fermata::event_loop loop(std::move(options));
+  output out;
+  const command& what = commands().at(given.command);
+  const int status = loop.run([&] { return what(given, out); });
+  out.flush();
+  return status;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::setlocale(LC_CTYPE, "C.UTF-8");
+  arguments given;
+  CLI::App app(
+      "Git repositories in memory: clones, checks packs, and reads what it has saved.\n"
+      "What it prints of objects is what git prints.",
+      "fermata-git");
+  app.set_version_flag("--version", "fermata-git " FERMATA_VERSION);
+  app.require_subcommand(1);
+  app.footer(
+      "fermata-git COMMAND --help says more.\n"
+      "exit status: 0 done, 1 failed (one line says why), 2 wrong usage");
+  declare_receiving(app, given);
+  declare_reading(app, given);
+  declare_writing(app, given);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) return app.exit(e);
+    std::fprintf(stderr, "fermata-git: %s (see fermata-git --help)\n", one_line(e.what()).c_str());
+    return 2;
+  }
+  try {
+    return run(given);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "fermata-git: %s\n", e.what());
+  } catch (const fermata::cancelled& e) {
+    std::fprintf(stderr, "fermata-git: %s\n", e.what());
+  }
+  return 1;
+}

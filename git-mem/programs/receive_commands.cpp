@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+// Commands that take in packs: from a remote, a file or standard input.
+
+#include "commands.hpp"
+
+#include <fermata/git_mem/analyse.hpp>
+#include <fermata/git_mem/clone.hpp>
+#include <fermata/git_mem/compact.hpp>
+#include <fermata/git_mem/fetch.hpp>
+#include <fermata/git_mem/saved_store.hpp>
+#include <fermata/loop/event_loop.hpp>
+#include <fermata/promise/detach.hpp>
+#include <fermata/promise/pause.hpp>
+#include <fermata/promise/scope.hpp>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <fstream>
+#include <utility>
+
+namespace fermata_git {
+
+using namespace fermata::git_mem;
+using fermata::error;
+
+namespace {
+
+constexpr std::size_t pieces_on_the_way = 4;
+
+double seconds_of(const timeval& t) {
+  return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+}
+
+std::uint64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::uint64_t pages = 0;
+  std::uint64_t resident = 0;
+  statm >> pages >> resident;
+  return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+// One JSON line about the whole program so far.
+std::string stats_line(const clone_result& result, std::chrono::steady_clock::time_point began) {
+  rusage used{};
+  ::getrusage(RUSAGE_SELF, &used);
+  const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - began;
+  const auto gap = fermata::event_loop::current().metrics().longest_gap;
+  return fmt::format(
+      "{{\"objects\":{},\"received_bytes\":{},\"cpu_seconds\":{:.3f},\"wall_seconds\":{:.3f},"
+      "\"peak_rss_bytes\":{},\"settled_rss_bytes\":{},\"longest_turn_us\":{}}}\n",
+      result.progress.objects_done - result.progress.duplicates, result.progress.bytes_received,
+      seconds_of(used.ru_utime) + seconds_of(used.ru_stime), wall.count(),
+      static_cast<std::uint64_t>(used.ru_maxrss) * 1024, resident_bytes(),
+      std::chrono::duration_cast<std::chrono::microseconds>(gap.cpu).count());
+}
+
+// Pieces of a file, read on the pool. An empty one is its end.
+pack_piece read_piece(int file, const std::string& name) {
+  pack_piece piece(pack_piece_bytes);
+  for (;;) {
+    const ssize_t n = ::read(file, piece.data(), piece.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw fermata::errno_error("cannot read " + name);
+    piece.resize(static_cast<std::size_t>(n));
+    return piece;
+  }
+}
+
+promise<> send_pieces(int file, std::string name, fermata::channel_writer<pack_piece> out) {
+  for (;;) {
+    promise<pack_piece> reading = fermata::detach(read_piece, file, name);
+    pack_piece piece = co_await std::move(reading);
+    const bool is_last = piece.empty();
+    promise<> sent = out.send(std::move(piece));
+    try {
+      co_await sent;
+    } catch (const fermata::channel_closed&) {
+      co_return;  // the analysis has failed, and says why
+    }
+    if (is_last) co_return;
+  }
+}
+
+promise<> analyse_file(fermata::scope& sides, int file, std::string name, pack_analyser& analyser) {
+  fermata::channel<pack_piece> pieces(pieces_on_the_way);
+  sides.fork([file, &name, out = std::move(pieces.writer)]() mutable {
+    return send_pieces(file, name, std::move(out));
+  });
+  promise<bool> driven = drive(analyser, std::move(pieces.reader));
+  co_await driven;
+}
+
+}  // namespace
+
+promise<int> clone_command(const arguments& given, output& out) {
+  const auto began = std::chrono::steady_clock::now();
+  clone_options options;
+  options.depth = given.depth;
+  if (given.verify == "fast") options.pack.names = verify::fast;
+  promise<clone_result> cloning = clone(given.url, options);
+  clone_result result = co_await std::move(cloning);
+  const std::string what =
+      result.is_empty() ? "an empty repository" : result.ref + " " + result.tip.hex();
+  clone_result counted;  // for the statistics
+  counted.progress = result.progress;
+  object_store store;
+  store.publish(make_snapshot(store, std::move(result)));
+  promise<> reclaimed = reclaim(store);
+  co_await reclaimed;
+  if (given.stats) {
+    out.write(stats_line(counted, began));
+  } else {
+    out.write(what + "\n");
+  }
+  if (!given.file.empty()) {
+    promise<> saved = save(store, given.file);
+    co_await saved;
+  }
+  co_return 0;
+}
+
+// A store that is fetched into again and again keeps its size.
+promise<int> fetch_command(const arguments& given, output& out) {
+  object_store store;
+  promise<snapshot_ptr> opening = open_saved(store, given.file);
+  const snapshot_ptr before = co_await std::move(opening);
+  clone_options options;
+  options.depth = given.depth;
+  promise<fetch_result> fetching = fetch(store, given.url, options);
+  const fetch_result result = co_await std::move(fetching);
+  const reference* old = before->find_ref(result.ref);
+  const std::string from = old == nullptr ? std::string(object_id().hex()) : old->id.hex();
+  out.write(result.ref + " " + from + " " + result.tip.hex() + "\n");
+  promise<compact_report> compacting = compact(store);
+  co_await compacting;
+  promise<> saved = save(store, given.file);
+  co_await saved;
+  co_return 0;
+}
+
+promise<int> index_pack_command(const arguments& given, output& out) {
+  const bool is_file = !given.pack.empty() && given.pack != "-";
+  const std::string name = is_file ? given.pack : "standard input";
+  int file = STDIN_FILENO;
+  if (is_file) {
+    file = ::open(given.pack.c_str(), O_RDONLY | O_CLOEXEC);
+    if (file < 0) throw fermata::errno_error("cannot open " + given.pack);
+  }
+  pack_analyser analyser;
+  auto body = [file, &name, &analyser](fermata::scope& sides) {
+    return analyse_file(sides, file, name, analyser);
+  };
+  promise<> analysing = fermata::scope::run(std::move(body));
+  try {
+    co_await analysing;
+  } catch (const failure& f) {
+    throw f.at(name);
+  }
+  const std::unique_ptr<pack> made = analyser.take();
+  const object_id trailer = object_id::from_bytes(made->bytes().data() + made->end_offset());
+  out.write(trailer.hex() + " " + std::to_string(made->object_count()) + "\n");
+  co_return 0;
+}
+
+}  // namespace fermata_git

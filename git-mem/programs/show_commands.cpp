@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+// Commands that read a saved store; their output is git's own.
+
+#include "commands.hpp"
+#include "commit_text.hpp"
+
+#include <fermata/git_mem/diff.hpp>
+#include <fermata/git_mem/export_bare.hpp>
+#include <fermata/git_mem/log.hpp>
+#include <fermata/git_mem/revparse.hpp>
+#include <fermata/git_mem/saved_store.hpp>
+#include <fermata/git_mem/walk.hpp>
+#include <fermata/promise/pause.hpp>
+
+#include <iostream>
+#include <optional>
+#include <utility>
+
+namespace fermata_git {
+
+using namespace fermata::git_mem;
+using fermata::maybe_pause;
+
+namespace {
+
+promise<> list_level(snapshot_ptr from, object_id tree, output& out) {
+  promise<object> reading = get_object(from, tree);
+  const object content = co_await std::move(reading);
+  tree_reader entries(content.bytes());
+  while (const std::optional<tree_entry> e = entries.next()) {
+    out.write(tree_line(e->mode, e->id, e->name));
+    co_await maybe_pause();
+  }
+}
+
+promise<object_id> tree_of(snapshot_ptr from, std::string revision) {
+  promise<object_id> finding = get_revision(from, revision);
+  const object_id id = co_await std::move(finding);
+  promise<std::optional<object_id>> peeling = peel(from, id, object_type::tree);
+  const std::optional<object_id> tree = co_await std::move(peeling);
+  if (!tree) throw failure(reason::not_found, "\"" + revision + "\" is no tree");
+  co_return *tree;
+}
+
+// One answer of `git cat-file --batch`.
+promise<> answer(snapshot_ptr from, std::string asked, output& out) {
+  promise<object_id> finding = get_revision(from, asked);
+  std::optional<object_id> id;
+  std::string none = "missing";
+  try {
+    id = co_await std::move(finding);
+  } catch (const ambiguous_name&) {
+    none = "ambiguous";
+  } catch (const failure&) {
+    none = "missing";
+  }
+  if (!id || !from->find_object(*id)) {
+    out.write(asked + " " + none + "\n");
+    co_return;
+  }
+  promise<object> reading = get_object(from, *id, UINT64_MAX);
+  const object read = co_await std::move(reading);
+  out.write(id->hex() + " " + std::string(type_name(read.type)) + " " +
+            std::to_string(read.content.size()) + "\n");
+  out.write(read.text());
+  out.write("\n");
+}
+
+promise<> print_object(snapshot_ptr from, object_id id, output& out) {
+  if (from->find_object(id)->type == object_type::tree) {
+    promise<> listed = list_level(from, id, out);
+    co_await listed;
+    co_return;
+  }
+  promise<object> reading = get_object(from, id, UINT64_MAX);
+  const object read = co_await std::move(reading);
+  out.write(read.text());
+}
+
+}  // namespace
+
+promise<snapshot_ptr> open_saved(object_store& into, std::string file) {
+  promise<> restoring = restore(into, std::move(file));
+  co_await restoring;
+  co_return into.current();
+}
+
+promise<int> cat_file_command(const arguments& given, output& out) {
+  object_store store;
+  promise<snapshot_ptr> opening = open_saved(store, given.file);
+  const snapshot_ptr from = co_await std::move(opening);
+  if (given.batch) {
+    for (std::string line; std::getline(std::cin, line);) {
+      promise<> answered = answer(from, line, out);
+      co_await answered;
+      if (std::cin.rdbuf()->in_avail() <= 0) out.flush();  // who asks one by one gets it at once
+    }
+    co_return 0;
+  }
+  promise<object_id> finding = get_revision(from, given.revision);
+  const object_id id = co_await std::move(finding);
+  const std::optional<object_header> header = from->find_object(id);
+  if (!header) throw failure(reason::not_found, "object " + id.hex() + ": not in the store");
+  if (given.type) {
+    out.write(std::string(type_name(header->type)) + "\n");
+  } else if (given.size) {
+    out.write(std::to_string(header->size_bytes) + "\n");
+  } else {
+    promise<> printed = print_object(from, id, out);
+    co_await printed;
+  }
+  co_return 0;
+}
+
+promise<int> ls_tree_command(const arguments& given, output& out) {
+  object_store store;
+  promise<snapshot_ptr> opening = open_saved(store, given.file);
+  const snapshot_ptr from = co_await std::move(opening);
+  promise<object_id> finding = tree_of(from, given.revision);
+  const object_id tree = co_await std::move(finding);
+  promise<> listed = fermata::ready();
+  if (given.recursive) {
+    listed = walk_files(from, tree, "", [&out](const tree_walk::entry& e) {
+      out.write(tree_line(e.mode, e.id, e.path));
+      return fermata::ready();
+    });
+  } else {
+    listed = list_level(from, tree, out);
+  }
+  co_await listed;
+  co_return 0;
+}
+
+promise<int> log_command(const arguments& given, output& out) {
+  object_store store;
+  promise<snapshot_ptr> opening = open_saved(store, given.file);
+  const snapshot_ptr from = co_await std::move(opening);
+  std::vector<object_id> tips;
+  std::vector<std::string> asked = given.revisions;
+  if (asked.empty()) asked.emplace_back("HEAD");
+  for (const std::string& text : asked) {
+    promise<object_id> finding = get_revision(from, text + "^{commit}");
+    tips.push_back(co_await std::move(finding));
+  }
+  promise<short_names> naming = make_short_names(from);
+  const short_names names = co_await std::move(naming);
+  commit_log log(from, tips);
+  for (std::uint64_t n = 0; n < given.most_commits; ++n) {
+    promise<std::optional<commit>> asking = log.next();
+    std::optional<commit> c = co_await std::move(asking);
+    if (!c) break;
+    if (from->is_shallow(c->id)) c->parents.clear();
+    if (n > 0 && !given.one_line) out.write("\n");
+    out.write(given.one_line ? log_line(*c, names) : log_block(*c, names));
+  }
+  co_return 0;
+}
+
+promise<int> rev_parse_command(const arguments& given, output& out) {
+  object_store store;
+  promise<snapshot_ptr> opening = open_saved(store, given.file);
+  const snapshot_ptr from = co_await std::move(opening);
+  for (const std::string& text : given.revisions) {
+    promise<object_id> finding = get_revision(from, text);
+    const object_id id = co_await std::move(finding);
+    out.write(id.hex() + "\n");
+  }
+  co_return 0;
+}
+
+promise<int> diff_command(const arguments& given, output& out) {
+  object_store store;
+  promise<snapshot_ptr> opening = open_saved(store, given.file);
+  const snapshot_ptr from = co_await std::move(opening);
+  promise<object_id> finding = tree_of(from, given.before);
+  const object_id before = co_await std::move(finding);
+  finding = tree_of(from, given.after);
+  const object_id after = co_await std::move(finding);
+  promise<> compared = diff_files(from, before, after, [&](const file_change& c) {
+    const std::string path = quoted_path(c.path) + "\n";
+    out.write(given.name_only ? path : std::string(1, c.letter()) + "\t" + path);
+    return fermata::ready();
+  });
+  co_await compared;
+  co_return 0;
+}
+
+promise<int> export_command(const arguments& given, output&) {
+  object_store store;
+  promise<snapshot_ptr> opening = open_saved(store, given.file);
+  const snapshot_ptr from = co_await std::move(opening);
+  promise<> exported = export_bare(from, given.directory);
+  co_await exported;
+  co_return 0;
+}
+
+}  // namespace fermata_git

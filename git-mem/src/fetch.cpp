@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+#include "clone_over.hpp"
+
+#include <fermata/git_mem/commit.hpp>
+#include <fermata/git_mem/fetch.hpp>
+#include <fermata/git_mem/log.hpp>
+#include <fermata/git_mem/pkt_line.hpp>
+#include <fermata/promise/pause.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace fermata::git_mem {
+namespace {
+
+// The new pack stands first: it has what a branch was moved to, and bases in those behind it.
+snapshot snapshot_after(object_store& store, const snapshot_ptr& known, clone_result received) {
+  if (received.objects && received.objects->object_count() == 0) received.objects.reset();
+  snapshot next = make_snapshot(store, std::move(received));
+  if (known) next.packs.insert(next.packs.end(), known->packs.begin(), known->packs.end());
+  std::sort(next.refs.begin(), next.refs.end(),
+            [](const reference& a, const reference& b) { return a.name < b.name; });
+  return next;
+}
+
+// Both are sorted by name.
+promise<std::vector<ref_update>> compare_refs(const snapshot& before, const snapshot& after) {
+  std::vector<ref_update> out;
+  std::size_t a = 0, b = 0;
+  while (a < before.refs.size() || b < after.refs.size()) {
+    const reference* old_ref = a < before.refs.size() ? &before.refs[a] : nullptr;
+    const reference* new_ref = b < after.refs.size() ? &after.refs[b] : nullptr;
+    if (old_ref != nullptr && new_ref != nullptr) {
+      const int order = old_ref->name.compare(new_ref->name);
+      if (order < 0) new_ref = nullptr;
+      if (order > 0) old_ref = nullptr;
+    }
+    ref_update u;
+    u.name = new_ref != nullptr ? new_ref->name : old_ref->name;
+    if (old_ref != nullptr) u.before = old_ref->id;
+    if (new_ref != nullptr) u.after = new_ref->id;
+    if (u.before != u.after) out.push_back(std::move(u));
+    if (old_ref != nullptr) ++a;
+    if (new_ref != nullptr) ++b;
+    co_await maybe_pause();
+  }
+  co_return out;
+}
+
+// Is `before` an ancestor of `after`, as far as history goes?
+promise<ref_move> judge(snapshot_ptr in, object_id before, object_id after) {
+  if (before == after) co_return ref_move::none;
+  commit_log log(in, {1, after});
+  bool ends_early = false;
+  for (;;) {
+    promise<std::optional<commit>> next = log.next();
+    const std::optional<commit> c = co_await std::move(next);
+    if (!c) co_return ends_early ? ref_move::unknown : ref_move::rewritten;
+    if (c->id == before) co_return ref_move::forward;
+    ends_early = ends_early || in->is_shallow(c->id);
+  }
+}
+
+promise<object_id> commit_of(snapshot_ptr in, object_id id) {
+  promise<std::optional<object_id>> peeling = peel(in, id, object_type::commit);
+  const std::optional<object_id> commit = co_await peeling;
+  if (!commit) {
+    throw failure(reason::corrupt, "the tip " + id.hex() + " stands for no commit");
+  }
+  co_return *commit;
+}
+
+// What is new in the tip must be there whole: its trees, which the diff reads, and its files.
+promise<> take_changes(snapshot_ptr in, const std::string& filter, fetch_result& result) {
+  promise<object_id> peeled = commit_of(in, result.tip);
+  const object_id after = co_await peeled;
+  object_id before;
+  if (!result.old_tip.is_zero()) {
+    promise<object_id> old_peeled = commit_of(in, result.old_tip);
+    before = co_await old_peeled;
+    promise<ref_move> judged = judge(in, before, after);
+    result.move = co_await judged;
+  }
+  if (filter.starts_with("tree:")) co_return;  // there are no trees to compare
+  const bool is_partial = !filter.empty();
+  auto take = [in, before, is_partial, &result](const file_change& c) {
+    const bool is_file =
+        !is_partial && c.what != file_change::kind::removed && c.new_mode != file_mode::submodule;
+    if (is_file && !in->find_object(c.new_id)) {
+      throw failure(reason::corrupt, "path \"" + printable(c.path) + "\": object " +
+                                         c.new_id.hex() + " did not come");
+    }
+    if (!before.is_zero()) result.changes.push_back(c);
+    return ready();
+  };
+  promise<> compared = diff_files(in, before, after, std::move(take));
+  co_await compared;
+}
+
+promise<fetch_result> fetch_into(object_store& store,
+                                 const remote_url& url,
+                                 const clone_options& options) {
+  const snapshot_ptr known = store.current()->packs.empty() ? nullptr : store.current();
+  promise<clone_result> receiving = detail::receive_from(url, options, known);
+  clone_result received = co_await std::move(receiving);
+  fetch_result result;
+  result.tip = received.tip;
+  result.ref = received.ref;
+  result.has_new = received.objects != nullptr && received.objects->object_count() > 0;
+  result.progress = received.progress;
+  const auto next = std::make_shared<snapshot>(snapshot_after(store, known, std::move(received)));
+  promise<std::vector<ref_update>> compared = compare_refs(*store.current(), *next);
+  result.refs = co_await std::move(compared);
+  if (!result.tip.is_zero()) {
+    const reference* before = known ? known->find_ref(result.ref) : nullptr;
+    if (before != nullptr && known->find_object(before->id)) result.old_tip = before->id;
+    if (result.old_tip.is_zero()) result.move = ref_move::created;
+    promise<> taken = take_changes(next, options.filter, result);
+    co_await taken;
+  }
+  store.publish(*next);
+  co_return result;
+}
+
+}  // namespace
+
+promise<fetch_result> fetch(object_store& store, std::string url, clone_options options) {
+  const remote_url parsed = remote_url::parse(url);
+  promise<fetch_result> fetching = fetch_into(store, parsed, options);
+  try {
+    co_return co_await std::move(fetching);
+  } catch (const error& e) {
+    throw detail::remote_failure("fetch", parsed, e);
+  }
+}
+
+}  // namespace fermata::git_mem

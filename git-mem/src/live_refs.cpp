@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#include "live_refs.hpp"
+
+#include <fermata/promise/pause.hpp>
+
+#include <optional>
+#include <utility>
+
+namespace fermata::git_mem::detail {
+
+namespace {
+
+constexpr std::chrono::nanoseconds ref_cost{200};
+
+}  // namespace
+
+promise<reachable_objects> find_live(snapshot_ptr from) {
+  reachability_request request;
+  for (const reference& r : from->refs) {
+    if (from->find_object(r.id)) request.tips.push_back(r.id);
+    co_await maybe_pause(ref_cost);
+  }
+  promise<reachable_objects> finding = find_reachable(from, std::move(request));
+  co_return co_await std::move(finding);
+}
+
+promise<std::vector<reference>> copy_refs(snapshot_ptr from) {
+  std::vector<reference> refs;
+  refs.reserve(from->refs.size());
+  for (const reference& r : from->refs) {
+    refs.push_back(r);
+    co_await maybe_pause(ref_cost);
+  }
+  co_return refs;
+}
+
+std::vector<object_id> live_shallow(const snapshot& from, const object_set& live) {
+  std::vector<object_id> ids;
+  for (const object_id& id : from.shallow) {
+    const std::optional<object_header> h = from.find_object(id);
+    if (h && live.contains(*h)) ids.push_back(id);
+  }
+  return ids;
+}
+
+}  // namespace fermata::git_mem::detail

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+#include <fermata/git_mem/log.hpp>
+#include <fermata/promise/pause.hpp>
+
+#include <utility>
+
+namespace fermata::git_mem {
+
+commit_log::commit_log(snapshot_ptr from, std::vector<object_id> tips)
+    : from_(std::move(from)), tips_(std::move(tips)), seen_(*from_) {}
+
+// True the first time.
+bool commit_log::see(const object_id& id) {
+  const std::optional<object_header> h = from_->find_object(id);
+  if (!h) throw failure(reason::not_found, "commit " + id.hex() + ": not in the store");
+  return seen_.insert(*h);
+}
+
+promise<> commit_log::add(object_id id) {
+  if (!see(id)) co_return;
+  promise<commit> reading = get_commit(from_, id);
+  commit c = co_await std::move(reading);
+  const std::int64_t date = c.committer.when.time_since_epoch().count();
+  next_.emplace(std::pair(~date, added_++), std::move(c));  // ~: the latest first
+}
+
+promise<std::optional<commit>> commit_log::next() {
+  for (const object_id& id : std::exchange(tips_, {})) {
+    promise<> added = add(id);
+    co_await added;
+  }
+  if (next_.empty()) co_return std::nullopt;
+  const commit c = std::move(next_.extract(next_.begin()).mapped());
+  if (!from_->is_shallow(c.id)) {
+    for (const object_id& id : c.parents) {
+      promise<> added = add(id);
+      co_await added;
+    }
+  }
+  co_await maybe_pause(std::chrono::microseconds(2));
+  co_return c;
+}
+
+}  // namespace fermata::git_mem

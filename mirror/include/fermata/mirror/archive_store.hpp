@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+/// Archives on disk, each under all of its checksums.
+///
+/// Shape:    FOLDER/md5/ab/ab.., FOLDER/sha256/.. and FOLDER/sha512/.. are names of one file, so
+///           that any web server can serve the folder. A name is made when the content is whole,
+///           checked and synced: kill -9 or a power cut at any moment loses no archive that
+///           `finish` has told of, and leaves none that is not whole. FOLDER/.new holds what is
+///           being written and is emptied at start, FOLDER/damaged what failed a check,
+///           FOLDER/unnamed since when archives are named by no package.
+/// Pauses:   may. All file I/O and hashing is on the pool, 64 KiB to 1 MiB a job.
+/// Thread:   loop.
+/// Rejects:  `error` that says what the disk said; `cancelled`.
+/// Cost:     about 500 bytes of memory an archive; of a new one 4 syncs.
+/// Lifetime: the store outlives its writers and promises.
+#pragma once
+
+#include <fermata/http/shared_bytes.hpp>
+#include <fermata/loop/error.hpp>
+#include <fermata/mirror/archive_hash.hpp>
+#include <fermata/promise/promise.hpp>
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fermata::mirror {
+
+/// An archive that is whole, by the checksums that its bytes have.
+struct stored_archive {
+  std::array<archive_hash, 3> hashes;  ///< md5, sha256, sha512
+  std::uint64_t size = 0;
+
+  /// What stores and states know it by.
+  [[nodiscard]] const archive_hash& key() const noexcept { return hashes[1]; }
+};
+
+/// The bytes that came are not those that were declared.
+class archive_mismatch : public error {
+public:
+  using error::error;
+};
+
+/// The quota, or the disk, is full.
+class store_full : public error {
+public:
+  using error::error;
+};
+
+struct store_options {
+  store_options() {}              // no aggregate: see STYLE.md, coroutines under g++ 12
+  std::uint64_t quota_bytes = 0;  ///< of all archives; 0: no limit but the disk's
+};
+
+struct store_counts {
+  std::size_t archives = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t quota_bytes = 0;
+  bool is_full = false;       ///< the last archive did not fit
+  std::size_t unnamed = 0;    ///< archives that no package names any more
+  std::size_t damaged = 0;    ///< found since the start, and moved aside
+  std::size_t collected = 0;  ///< removed since the start
+};
+
+/// What a look through all archives has found.
+struct check_report {
+  std::size_t checked = 0;
+  std::uint64_t bytes = 0;
+  std::size_t missing = 0;            ///< files that somebody has removed
+  std::size_t mended = 0;             ///< a name was missing
+  std::vector<archive_hash> damaged;  ///< sha256 names of files that were moved aside
+};
+
+class archive_store {
+public:
+  /// Opens or makes a store: empties `.new`, and looks at all names (about 50 ms for 10,000
+  /// archives). An archive that lacks names, as after a crash, is checked and gets them.
+  static promise<std::unique_ptr<archive_store>> open(std::string folder,
+                                                      store_options options = {});
+  archive_store(const archive_store&) = delete;
+  archive_store& operator=(const archive_store&) = delete;
+  ~archive_store();
+
+  [[nodiscard]] const std::string& folder() const noexcept;
+  [[nodiscard]] std::optional<stored_archive> find(const archive_hash& hash) const;
+  /// Where it is, whether or not it is there.
+  [[nodiscard]] std::string path_of(const archive_hash& hash) const;
+  [[nodiscard]] store_counts counts() const noexcept;
+
+  /// An archive on its way in. Dropped before `finish`, it leaves nothing.
+  class writer {
+  public:
+    writer(writer&&) noexcept;
+    writer& operator=(writer&&) noexcept;
+    ~writer();
+    /// One call at a time. Rejects: `store_full`.
+    promise<> write(http::shared_bytes piece);
+    [[nodiscard]] std::uint64_t size() const noexcept;
+    /// Begins anew.
+    promise<> rewind();
+    /// Compares with every declared checksum, syncs, and gives the archive its names. A cancel
+    /// after the first name is made comes too late.
+    /// Rejects: `archive_mismatch` (`sha256 is 3a.., declared is 4b..`), `store_full`.
+    promise<stored_archive> finish(std::vector<archive_hash> declared);
+
+  private:
+    friend class archive_store;
+    struct state;
+    explicit writer(archive_store& store) : store_(&store) {}
+    archive_store* store_;
+    std::shared_ptr<state> state_;
+    std::uint64_t counted_ = 0;  // of the store's bytes under way
+  };
+  promise<writer> begin();
+
+  /// Reads every archive and compares; what is damaged is moved to FOLDER/damaged. At most
+  /// `bytes_per_second`, 0 is no limit; `seen` is told after each.
+  promise<check_report> check(std::uint64_t bytes_per_second = 0,
+                              std::function<void(const check_report&)> seen = {});
+
+  /// Removes archives that no package has named for `keep`, in the order they are stored; `named`
+  /// is asked for each, by any of its checksums. Gives how many were removed.
+  promise<std::size_t> collect(std::function<bool(const stored_archive&)> named,
+                               std::chrono::seconds keep,
+                               std::chrono::sys_seconds now);
+
+private:
+  struct parts;
+  archive_store();
+  std::unique_ptr<parts> parts_;
+};
+
+}  // namespace fermata::mirror

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+// The archives on the status page: how many are there, what is being fetched, what failed and why.
+
+#include "archive_cards.hpp"
+
+#include "text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace fermata::mirror {
+namespace {
+
+std::string row(std::string_view name, std::string_view html) {
+  return fmt::format("<dt>{}</dt><dd>{}</dd>", name, html);
+}
+
+std::string row_if(std::string_view name, std::uint64_t n) {
+  return n == 0 ? std::string() : row(name, with_commas(n));
+}
+
+std::string bar(double share) {
+  return fmt::format(
+      "<div class=\"bar\" role=\"progressbar\" aria-valuemin=\"0\" aria-valuemax=\"100\" "
+      "aria-valuenow=\"{:.0f}\"><b style=\"width:{:.1f}%\"></b></div>",
+      std::floor(share * 100), share * 100);
+}
+
+std::string download(const download_status& d) {
+  std::string facts;
+  if (d.total && *d.total > 0) {
+    facts = fmt::format("{} of {}", human_bytes(d.bytes), human_bytes(*d.total));
+  } else {
+    facts = human_bytes(d.bytes);
+  }
+  const auto ms = static_cast<std::uint64_t>(std::max<std::int64_t>(d.elapsed.count(), 1));
+  facts += fmt::format(", {}/s", human_bytes(d.bytes * 1000 / ms));
+  return fmt::format("<li><strong>{}</strong> {} <span>{}</span></li>", html_escaped(d.packages),
+                     facts, html_escaped(d.url));
+}
+
+// A form that asks for one reason's downloads again.
+std::string retry_form(std::string_view reason, bool needs_secret) {
+  return fmt::format(
+      "<form method=\"post\" action=\"{}\"><input type=\"hidden\" name=\"reason\" value=\"{}\">{}"
+      "<button>Try again</button></form>",
+      retry_path, html_escaped(reason),
+      needs_secret ? "<input type=\"password\" name=\"secret\" placeholder=\"secret\" "
+                     "aria-label=\"secret\" autocomplete=\"current-password\" required>"
+                   : "");
+}
+
+std::string failure_lines(const failure_group& g) {
+  std::string items;
+  for (const failed_download& f : g.examples) {
+    items += fmt::format("<li><strong>{}</strong> {}<span>{}; {} {}, next in {}</span></li>",
+                         html_escaped(f.packages), html_escaped(f.url), html_escaped(f.text),
+                         f.tries, f.tries == 1 ? "try" : "tries", human_duration(f.next_try));
+  }
+  if (g.count > g.examples.size()) {
+    items += fmt::format("<li>and {} more</li>", with_commas(g.count - g.examples.size()));
+  }
+  return items;
+}
+
+}  // namespace
+
+std::string archives_card(const archive_status& a) {
+  const std::size_t named = a.catalogue.archives;
+  std::string html = "<section id=\"archives\" class=\"card\"><h2>Archives</h2>";
+  if (a.is_known && named != 0) {
+    html += bar(std::min(1.0, static_cast<double>(a.present) / static_cast<double>(named)));
+    html += fmt::format(
+        "<div class=\"facts\"><span><strong>{}</strong> of {} are here</span>{}{}</div>",
+        with_commas(a.present), with_commas(named),
+        a.waiting == 0 ? "" : fmt::format("<span>{} wait</span>", with_commas(a.waiting)),
+        a.failed == 0 ? "" : fmt::format("<span>{} failed</span>", with_commas(a.failed)));
+  }
+  std::string rows = row(
+      "Stored", fmt::format("{} in {}", human_bytes(a.store.bytes), with_commas(a.store.archives)));
+  if (a.store.quota_bytes != 0) {
+    rows += row("Quota", human_bytes(a.store.quota_bytes) + (a.store.is_full ? ", full" : ""));
+  } else if (a.store.is_full) {
+    rows += row("Disk", "full");
+  }
+  rows += row("Given to clients", with_commas(a.hits));
+  rows += row_if("Fetched for them", a.fetched) + row_if("Not there", a.misses);
+  rows += row_if("Downloaded", a.downloaded) + row_if("Named by nothing", a.store.unnamed);
+  rows += row_if("Damaged, set aside", a.store.damaged) + row_if("Verified", a.checked);
+  if (a.offline) rows += row("Downloads", "off: the mirror is offline");
+  return html + "<dl class=\"apart\">" + rows + "</dl></section>\n";
+}
+
+std::string downloads_card(const archive_status& a) {
+  if (a.active.empty()) return "<section id=\"downloads\" hidden></section>\n";
+  std::string items;
+  for (const download_status& d : a.active) items += download(d);
+  return fmt::format(
+      "<section id=\"downloads\" class=\"card\"><h2>Now: {} {}</h2><ul class=\"list\">{}</ul>"
+      "</section>\n",
+      a.active.size(), a.active.size() == 1 ? "download" : "downloads", items);
+}
+
+std::string failures_card(const archive_status& a, bool needs_secret) {
+  if (a.failures.empty()) return "<section id=\"failures\" hidden></section>\n";
+  std::string groups;
+  for (const failure_group& g : a.failures) {
+    groups += fmt::format(
+        "<details><summary><strong>{}</strong> {}</summary><ul class=\"list\">{}</ul>{}</details>",
+        with_commas(g.count), html_escaped(g.reason), failure_lines(g),
+        retry_form(g.reason, needs_secret));
+  }
+  return fmt::format(
+      "<section id=\"failures\" class=\"card\"><h2>Downloads that failed</h2>{}</section>\n",
+      groups);
+}
+
+}  // namespace fermata::mirror

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: MIT
+// A name is made by a hard link below .new and a rename: it is there whole or not at all, and takes
+// the place of a damaged file. sha256 comes first; whatever has it will get the others.
+
+#include "archive_files.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <functional>
+#include <unordered_map>
+#include <utility>
+
+namespace fermata::mirror {
+namespace {
+
+constexpr std::size_t piece_bytes = std::size_t{1} << 20;
+constexpr std::array<hash_kind, 3> order{hash_kind::sha256, hash_kind::md5, hash_kind::sha512};
+
+const EVP_MD* algorithm(hash_kind kind) {
+  switch (kind) {
+    case hash_kind::md5:
+      return EVP_md5();
+    case hash_kind::sha256:
+      return EVP_sha256();
+    case hash_kind::sha512:
+      break;
+  }
+  return EVP_sha512();
+}
+
+[[noreturn]] void fail(const std::string& what) {
+  const int code = errno;
+  const error e = uv_error(code, what);
+  if (code == ENOSPC || code == EDQUOT) throw store_full(e.code(), what);
+  throw error(e);
+}
+
+void make_folder(const std::string& path) {
+  if (::mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) fail("cannot make the folder " + path);
+}
+
+void sync_folder(const std::string& path) {
+  const int f = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (f < 0) fail("cannot open the folder " + path);
+  const int code = ::fsync(f) == 0 ? 0 : errno;
+  ::close(f);
+  errno = code;
+  if (code != 0 && code != EINVAL) fail("cannot sync the folder " + path);
+}
+
+std::string parent(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
+struct inode {
+  dev_t device = 0;
+  ino_t number = 0;
+  bool operator==(const inode&) const = default;
+};
+
+// None where there is no such file.
+inode inode_of(const std::string& path) {
+  struct stat s {};
+  if (::stat(path.c_str(), &s) == 0) return {s.st_dev, s.st_ino};
+  if (errno != ENOENT) fail("cannot look at " + path);
+  return {};
+}
+
+// Calls f(name, inode) for what is in a folder; one that is not there is empty.
+void for_each_name(const std::string& folder,
+                   const std::function<void(const std::string&, ino_t)>& f) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> open(::opendir(folder.c_str()), ::closedir);
+  if (open == nullptr) {
+    if (errno == ENOENT || errno == ENOTDIR) return;
+    fail("cannot open the folder " + folder);
+  }
+  while (const dirent* e = ::readdir(open.get())) {
+    const std::string name = e->d_name;
+    if (name != "." && name != "..") f(name, e->d_ino);
+  }
+}
+
+struct named_file {
+  std::array<archive_hash, 3> hashes;
+  unsigned names = 0;  // a bit a kind
+};
+using files_by_inode = std::unordered_map<ino_t, named_file>;
+
+files_by_inode read_names(const std::string& folder) {
+  files_by_inode files;
+  for (const hash_kind kind : hash_kinds) {
+    const std::string top = folder + "/" + std::string(to_string(kind));
+    for_each_name(top, [&](const std::string& part, ino_t) {
+      for_each_name(top + "/" + part, [&](const std::string& name, ino_t number) {
+        const auto hash = archive_hash::from_path(to_string(kind), name);
+        if (!hash || !name.starts_with(part)) return;  // nothing of ours
+        named_file& f = files[number];
+        f.hashes[static_cast<std::size_t>(kind)] = *hash;
+        f.names |= 1U << static_cast<unsigned>(kind);
+      });
+    });
+  }
+  return files;
+}
+
+// One that has not all names: it gets them if it is what its names say.
+void mend(std::stop_token stop, const std::string& folder, named_file f, found_archives& found) {
+  std::string path;
+  for (const hash_kind kind : order) {
+    const auto k = static_cast<std::size_t>(kind);
+    if (path.empty() && (f.names >> k & 1U) != 0) path = folder + "/" + f.hashes[k].path();
+  }
+  archive_reading reading(path);
+  while (reading.step() != 0) {
+    if (stop.stop_requested()) return;
+  }
+  const stored_archive real = reading.finish();
+  for (std::size_t k = 0; k < 3; ++k) {
+    if ((f.names >> k & 1U) == 0 || f.hashes[k] == real.hashes[k]) continue;
+    ++found.damaged;
+    make_folder(folder + "/damaged");
+    const std::string aside = folder + "/damaged/" + f.hashes[k].hex();
+    if (::rename(path.c_str(), aside.c_str()) != 0) fail("cannot move " + path + " aside");
+    for (std::size_t i = 0; i < 3; ++i) {
+      if ((f.names >> i & 1U) != 0) ::unlink((folder + "/" + f.hashes[i].path()).c_str());
+    }
+    return;
+  }
+  name_archive(folder, path, real.hashes);
+  found.whole.push_back(real);
+}
+
+std::uint64_t size_of(const std::string& path) {
+  struct stat s {};
+  if (::stat(path.c_str(), &s) != 0) fail("cannot look at " + path);
+  return static_cast<std::uint64_t>(s.st_size);
+}
+
+}  // namespace
+
+triple_digest::triple_digest() {
+  for (evp_md_ctx_st*& c : contexts_) c = EVP_MD_CTX_new();
+  restart();
+}
+triple_digest::~triple_digest() {
+  for (evp_md_ctx_st* c : contexts_) EVP_MD_CTX_free(c);
+}
+
+void triple_digest::restart() {
+  for (const hash_kind kind : hash_kinds) {
+    evp_md_ctx_st* c = contexts_[static_cast<std::size_t>(kind)];
+    if (c == nullptr || EVP_DigestInit_ex(c, algorithm(kind), nullptr) != 1) {
+      throw error("cannot start a " + std::string(to_string(kind)) + " (libcrypto)");
+    }
+  }
+}
+
+void triple_digest::update(std::string_view bytes) {
+  for (evp_md_ctx_st* c : contexts_) {
+    if (EVP_DigestUpdate(c, bytes.data(), bytes.size()) != 1) {
+      throw error("cannot hash (libcrypto)");
+    }
+  }
+}
+
+std::array<archive_hash, 3> triple_digest::finish() {
+  std::array<archive_hash, 3> hashes;
+  for (const hash_kind kind : hash_kinds) {
+    const auto k = static_cast<std::size_t>(kind);
+    std::array<std::uint8_t, EVP_MAX_MD_SIZE> sum{};
+    if (EVP_DigestFinal_ex(contexts_[k], sum.data(), nullptr) != 1) {
+      throw error("cannot hash (libcrypto)");
+    }
+    hashes[k] = archive_hash(kind, {sum.data(), hash_bytes(kind)});
+  }
+  return hashes;
+}
+
+new_archive::new_archive(const std::string& folder)
+    : folder_(folder), path_(folder + "/.new/XXXXXX") {
+  file_ = ::mkostemp(path_.data(), O_CLOEXEC);
+  if (file_ < 0) fail("cannot make a file in " + folder + "/.new");
+  ::fchmod(file_, 0644);
+}
+
+new_archive::~new_archive() {
+  ::close(file_);
+  if (!path_.empty()) ::unlink(path_.c_str());
+}
+
+void new_archive::write(std::string_view bytes) {
+  digest_.update(bytes);
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(file_, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("cannot write " + path_);
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+    size_ += static_cast<std::uint64_t>(n);
+  }
+}
+
+void new_archive::rewind() {
+  if (::ftruncate(file_, 0) != 0 || ::lseek(file_, 0, SEEK_SET) != 0) fail("cannot empty " + path_);
+  size_ = 0;
+  digest_.restart();
+}
+
+void new_archive::check(const stored_archive& a, const std::vector<archive_hash>& declared) const {
+  for (const archive_hash& d : declared) {
+    const archive_hash& real = a.hashes[static_cast<std::size_t>(d.kind())];
+    if (real != d) {
+      throw archive_mismatch(std::string(to_string(d.kind())) + " is " + real.hex() +
+                             ", declared is " + d.hex());
+    }
+  }
+}
+
+stored_archive new_archive::commit(const std::vector<archive_hash>& declared) {
+  stored_archive a;
+  a.hashes = digest_.finish();
+  a.size = size_;
+  check(a, declared);
+  if (::fsync(file_) != 0) fail("cannot sync " + path_);
+  name_archive(folder_, path_, a.hashes);
+  ::unlink(path_.c_str());
+  path_.clear();
+  return a;
+}
+
+archive_reading::archive_reading(const std::string& path) : path_(path) {
+  file_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file_ < 0 && errno != ENOENT) fail("cannot open " + path);
+}
+archive_reading::~archive_reading() {
+  if (file_ >= 0) ::close(file_);
+}
+
+std::size_t archive_reading::step() {
+  const std::unique_ptr<char[]> buffer(new char[piece_bytes]);
+  ssize_t n = 0;
+  do {
+    n = ::read(file_, buffer.get(), piece_bytes);
+  } while (n < 0 && errno == EINTR);
+  if (n < 0) fail("cannot read " + path_);
+  digest_.update({buffer.get(), static_cast<std::size_t>(n)});
+  size_ += static_cast<std::uint64_t>(n);
+  return static_cast<std::size_t>(n);
+}
+
+stored_archive archive_reading::finish() {
+  stored_archive a;
+  a.hashes = digest_.finish();
+  a.size = size_;
+  return a;
+}
+
+bool name_archive(const std::string& folder,
+                  const std::string& from,
+                  const std::array<archive_hash, 3>& hashes) {
+  const inode file = inode_of(from);
+  bool named = false;
+  for (const hash_kind kind : order) {
+    const archive_hash& h = hashes[static_cast<std::size_t>(kind)];
+    const std::string to = folder + "/" + h.path();
+    if (inode_of(to) == file) continue;
+    named = true;
+    make_folder(parent(to));
+    const std::string beside = folder + "/.new/" + h.hex();
+    ::unlink(beside.c_str());
+    if (::link(from.c_str(), beside.c_str()) != 0) fail("cannot link " + beside);
+    if (::rename(beside.c_str(), to.c_str()) != 0) fail("cannot rename " + beside + " to " + to);
+    ::unlink(beside.c_str());
+    sync_folder(parent(to));
+  }
+  return named;
+}
+
+void unname_archive(const std::string& folder, const stored_archive& a, bool aside) {
+  const inode file = inode_of(folder + "/" + a.key().path());
+  if (aside) {
+    make_folder(folder + "/damaged");
+    const std::string from = folder + "/" + a.key().path();
+    const std::string to = folder + "/damaged/" + a.key().hex();
+    if (::rename(from.c_str(), to.c_str()) != 0 && errno != ENOENT) {
+      fail("cannot move " + from + " aside");
+    }
+  }
+  for (const archive_hash& h : a.hashes) {
+    const std::string name = folder + "/" + h.path();
+    if (inode_of(name) != file) continue;  // of another archive with the same md5, or gone
+    if (::unlink(name.c_str()) != 0 && errno != ENOENT) fail("cannot remove " + name);
+  }
+}
+
+found_archives find_archives(std::stop_token stop, const std::string& folder) {
+  std::error_code code;
+  std::filesystem::create_directories(folder, code);
+  if (code) throw error(code, "cannot make the folder " + folder);
+  for (const hash_kind kind : hash_kinds) make_folder(folder + "/" + std::string(to_string(kind)));
+  make_folder(folder + "/.new");
+  for_each_name(folder + "/.new", [&](const std::string& name, ino_t) {
+    ::unlink((folder + "/.new/" + name).c_str());
+  });
+  found_archives found;
+  for (auto& [number, f] : read_names(folder)) {
+    if (stop.stop_requested()) break;
+    if (f.names != 7) {
+      mend(stop, folder, f, found);
+      continue;
+    }
+    stored_archive a;
+    a.hashes = f.hashes;
+    a.size = size_of(folder + "/" + a.key().path());
+    found.whole.push_back(a);
+  }
+  std::sort(found.whole.begin(), found.whole.end(),
+            [](const auto& a, const auto& b) { return a.key() < b.key(); });
+  return found;
+}
+
+}  // namespace fermata::mirror

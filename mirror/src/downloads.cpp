@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+#include "downloads.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+namespace fermata::mirror {
+namespace {
+
+constexpr std::size_t most_unreachable = 5;  // then the host is left alone
+constexpr std::chrono::minutes pause_of_host{1};
+constexpr std::chrono::hours least_lasting{1};
+
+double spread(double by) {
+  static thread_local std::minstd_rand random{std::random_device{}()};
+  return std::uniform_real_distribution<double>(1 - by, 1 + by)(random);
+}
+
+bool is_unreachable(const fetch_failure& f) {
+  return f.reason == "connection" || f.reason == "name not found" || f.reason == "timeout";
+}
+
+std::string listed(const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size() && i < 3; ++i) text += (i == 0 ? "" : ", ") + names[i];
+  if (names.size() > 3) text += " and " + std::to_string(names.size() - 3) + " more";
+  return text;
+}
+
+}  // namespace
+
+void download_queue::add(const wanted_archive& a) {
+  std::unique_ptr<download>& d = all_[a.key()];
+  const bool is_new = d == nullptr;
+  if (is_new) d = std::make_unique<download>();
+  d->url = a.urls.front();
+  d->packages = listed(a.packages);
+  if (d->now == download::state::active) return;
+  if (d->now == download::state::waiting && !is_new) return;
+  if (d->now == download::state::failed) {
+    unschedule(a.key(), *d);
+    d->tries = 0;
+  }
+  d->host = host_of(d->url);
+  put(a.key(), *d);
+}
+
+void download_queue::put(const archive_hash& key, download& d) {
+  d.now = download::state::waiting;
+  hosts_[d.host].waiting.push_back(key);
+}
+
+void download_queue::unschedule(const archive_hash& key, download& d) {
+  schedule_.erase({d.next_try, key});
+  const auto group = by_reason_.find(d.why.reason);
+  if (group == by_reason_.end()) return;
+  group->second.erase(key);
+  if (group->second.empty()) by_reason_.erase(group);
+}
+
+void download_queue::drop(const archive_hash& key) {
+  const auto at = all_.find(key);
+  if (at == all_.end() || at->second->now == download::state::active) return;
+  if (at->second->now == download::state::failed) unschedule(key, *at->second);
+  all_.erase(at);
+}
+
+download* download_queue::find(const archive_hash& key) const {
+  const auto at = all_.find(key);
+  return at == all_.end() ? nullptr : at->second.get();
+}
+
+std::optional<archive_hash> download_queue::pop(host& h) {
+  while (!h.waiting.empty()) {
+    const archive_hash key = h.waiting.front();
+    h.waiting.pop_front();
+    const download* d = find(key);
+    if (d != nullptr && d->now == download::state::waiting) return key;
+  }
+  return std::nullopt;
+}
+
+std::optional<archive_hash> download_queue::next(time_point now) {
+  if (active_.size() >= limits_.jobs) return std::nullopt;
+  auto at = hosts_.upper_bound(turn_);
+  for (std::size_t i = 0; i < hosts_.size(); ++i, ++at) {
+    if (at == hosts_.end()) at = hosts_.begin();
+    if (at->second.active >= limits_.per_host || at->second.paused_until > now) continue;
+    if (const auto key = pop(at->second)) {
+      turn_ = at->first;
+      return key;
+    }
+  }
+  return std::nullopt;
+}
+
+void download_queue::begin(const archive_hash& key, time_point now) {
+  download& d = *find(key);
+  if (d.now == download::state::failed) unschedule(key, d);
+  d.now = download::state::active;
+  d.began = now;
+  d.progress = fetch_progress();
+  auto [ended, end] = make_promise<>();
+  d.ended = std::move(ended);
+  d.end = std::move(end);
+  active_.insert(key);
+  ++hosts_[d.host].active;
+}
+
+// It is no longer under way.
+void download_queue::leave(const archive_hash& key, download& d) {
+  active_.erase(key);
+  --hosts_[d.host].active;
+  d.end.resolve();
+  d.end = resolver<>();
+}
+
+void download_queue::succeed(const archive_hash& key) {
+  download& d = *find(key);
+  leave(key, d);
+  hosts_[d.host].unreachable = 0;
+  all_.erase(key);
+}
+
+void download_queue::give_back(const archive_hash& key) {
+  download& d = *find(key);
+  leave(key, d);
+  put(key, d);
+}
+
+void download_queue::pause(host& h, const fetch_failure& why, time_point now) const {
+  h.unreachable = is_unreachable(why) ? h.unreachable + 1 : 0;
+  if (h.unreachable >= most_unreachable) h.paused_until = now + pause_of_host;
+  if (why.retry_after.count() > 0) {
+    h.paused_until = std::max(h.paused_until, now + why.retry_after);
+  }
+}
+
+std::chrono::nanoseconds download_queue::delay_of(const download& d) const {
+  const auto doublings = static_cast<int>(std::min<std::size_t>(d.tries - 1, 30));
+  const auto longest = static_cast<double>(limits_.longest_delay.count());
+  double delay = std::ldexp(static_cast<double>(limits_.first_delay.count()), doublings);
+  if (d.why.is_lasting) {
+    delay = std::max(delay, static_cast<double>(std::chrono::nanoseconds(least_lasting).count()));
+  }
+  const auto spread_delay = std::llround(std::min(delay, longest) * spread(limits_.jitter));
+  return std::max(std::chrono::nanoseconds(spread_delay), d.why.retry_after);
+}
+
+void download_queue::fail(const archive_hash& key, fetch_failure why, time_point now) {
+  download& d = *find(key);
+  ++d.tries;
+  d.why = std::move(why);
+  d.now = download::state::failed;
+  d.next_try = now + delay_of(d);
+  schedule_.emplace(d.next_try, key);
+  by_reason_[d.why.reason].insert(key);
+  pause(hosts_[d.host], d.why, now);
+  leave(key, d);
+}
+
+bool download_queue::wake_one(time_point now) {
+  std::optional<archive_hash> key;
+  while (!retried_.empty() && !key) {
+    const auto group = by_reason_.find(*retried_.begin());
+    if (group == by_reason_.end()) {
+      retried_.erase(retried_.begin());
+    } else {
+      key = *group->second.begin();
+    }
+  }
+  if (!key && !schedule_.empty() && schedule_.begin()->first <= now) {
+    key = schedule_.begin()->second;
+  }
+  if (!key) return false;
+  download& d = *find(*key);
+  unschedule(*key, d);
+  put(*key, d);
+  return true;
+}
+
+std::optional<time_point> download_queue::next_time(time_point now) const {
+  std::optional<time_point> first;
+  if (!schedule_.empty()) first = schedule_.begin()->first;
+  if (active_.size() >= limits_.jobs) return first;
+  for (const auto& [name, h] : hosts_) {
+    if (h.waiting.empty() || h.paused_until <= now) continue;
+    if (!first || h.paused_until < *first) first = h.paused_until;
+  }
+  return first;
+}
+
+std::size_t download_queue::retry(std::string_view reason) {
+  std::size_t count = 0;
+  for (const auto& [name, keys] : by_reason_) {
+    if (!reason.empty() && name != reason) continue;
+    retried_.insert(name);
+    count += keys.size();
+  }
+  for (auto& [name, h] : hosts_) h.paused_until = time_point();
+  return count;
+}
+
+}  // namespace fermata::mirror

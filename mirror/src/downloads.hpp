@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// Which archives are missing, and when each is to be tried.
+#pragma once
+
+#include "fetch_archive.hpp"
+
+#include <fermata/loop/event_loop.hpp>
+#include <fermata/mirror/archive_hash.hpp>
+#include <fermata/promise/promise.hpp>
+
+#include <cstddef>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace fermata::mirror {
+
+/// One archive that is not there.
+struct download {
+  enum class state : std::uint8_t { waiting, active, failed };
+
+  state now = state::waiting;
+  std::string host;
+  std::string url;  ///< the declared one
+  std::string packages;
+  std::size_t tries = 0;
+  fetch_failure why;
+  time_point began{};
+  time_point next_try{};
+  fetch_progress progress;
+  promise<> ended;  ///< of the try under way: it resolves however that ends
+  resolver<> end;
+};
+
+struct download_limits {
+  std::size_t jobs = 16;
+  std::size_t per_host = 4;
+  std::chrono::nanoseconds first_delay{};
+  std::chrono::nanoseconds longest_delay{};
+  double jitter = 0;
+};
+
+/// Shape:  hosts take turns, each with at most `per_host` downloads; one that asks for it, or does
+///         not answer, is left alone for a while. Failed ones wait until their time.
+/// Pauses: never; below 5 us each, but for `status` functions.
+/// Thread: loop.
+class download_queue {
+public:
+  using table = std::map<archive_hash, std::unique_ptr<download>>;
+
+  explicit download_queue(download_limits limits) : limits_(limits) {}
+
+  /// One more is missing; one that failed is tried anew at once.
+  void add(const wanted_archive& a);
+  /// It is there, or wanted no more. One under way goes on.
+  void drop(const archive_hash& key);
+  [[nodiscard]] download* find(const archive_hash& key) const;
+
+  /// What may start now.
+  [[nodiscard]] std::optional<archive_hash> next(time_point now);
+  void begin(const archive_hash& key, time_point now);
+  void succeed(const archive_hash& key);
+  void fail(const archive_hash& key, fetch_failure why, time_point now);
+  /// A try that nobody knows the end of: it waits again.
+  void give_back(const archive_hash& key);
+
+  /// Makes one failed download wait that is due by now, or that `retry` was asked for; false: there
+  /// is none.
+  bool wake_one(time_point now);
+  /// When `wake_one` or `next` may give something again, where nothing else happens.
+  [[nodiscard]] std::optional<time_point> next_time(time_point now) const;
+  std::size_t retry(std::string_view reason);
+
+  [[nodiscard]] const table& all() const noexcept { return all_; }
+  [[nodiscard]] const std::set<archive_hash>& active() const noexcept { return active_; }
+  [[nodiscard]] std::size_t failed() const noexcept { return schedule_.size(); }
+  [[nodiscard]] const std::map<std::string, std::set<archive_hash>, std::less<>>& failures() const {
+    return by_reason_;
+  }
+
+private:
+  struct host {
+    std::deque<archive_hash> waiting;  // some may have gone
+    std::size_t active = 0;
+    std::size_t unreachable = 0;  // in a row
+    time_point paused_until{};
+  };
+  [[nodiscard]] std::optional<archive_hash> pop(host& h);
+  void put(const archive_hash& key, download& d);
+  void unschedule(const archive_hash& key, download& d);
+  [[nodiscard]] std::chrono::nanoseconds delay_of(const download& d) const;
+  void leave(const archive_hash& key, download& d);
+  void pause(host& h, const fetch_failure& why, time_point now) const;
+
+  download_limits limits_;
+  table all_;
+  std::set<archive_hash> active_;
+  std::map<std::string, host> hosts_;
+  std::string turn_;  // the host that was served last
+  std::set<std::pair<time_point, archive_hash>> schedule_;
+  std::map<std::string, std::set<archive_hash>, std::less<>> by_reason_;
+  std::set<std::string, std::less<>> retried_;  // reasons
+};
+
+}  // namespace fermata::mirror

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT
+#include "fetch_archive.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace fermata::mirror {
+namespace {
+
+constexpr int most_resumes = 5;
+constexpr std::chrono::seconds longest_retry_after{3600};
+
+std::string_view reason_of(const http::client_error& e) {
+  switch (e.kind()) {
+    case http::client_failure::url:
+      return "url";
+    case http::client_failure::resolve:
+      return "name not found";
+    case http::client_failure::connect:
+      return "connection";
+    case http::client_failure::tls:
+      return "tls";
+    case http::client_failure::timeout:
+      return "timeout";
+    case http::client_failure::too_large:
+      return "too large";
+    case http::client_failure::broken:
+      return "broken off";
+    case http::client_failure::protocol:
+      return "protocol";
+    case http::client_failure::redirect:
+      break;
+  }
+  return "redirect";
+}
+
+bool is_worth_resuming(const http::client_error& e) {
+  return e.kind() == http::client_failure::broken ||
+         (e.kind() == http::client_failure::timeout && e.which() == http::client_time::rate);
+}
+
+fetch_failure failure_of(const http::client_error& e) {
+  fetch_failure f;
+  f.reason = reason_of(e);
+  f.text = e.what();
+  f.is_lasting =
+      e.kind() == http::client_failure::too_large || e.kind() == http::client_failure::url;
+  return f;
+}
+
+std::chrono::nanoseconds retry_after(const http::client_response& r) {
+  const auto field = r.headers.find("Retry-After");
+  std::int64_t seconds = 0;
+  if (field) std::from_chars(field->data(), field->data() + field->size(), seconds);
+  return std::clamp(std::chrono::seconds(seconds), std::chrono::seconds(0), longest_retry_after);
+}
+
+fetch_failure failure_of(const http::client_response& r, const std::string& url) {
+  fetch_failure f;
+  f.reason = "http " + std::to_string(r.status);
+  f.text = "cannot get " + url + ": it answered " + std::to_string(r.status);
+  f.is_lasting = r.status == 404 || r.status == 410 || r.status == 403 || r.status == 401;
+  f.retry_after = retry_after(r);
+  return f;
+}
+
+// What a resumed transfer shows the server: a strong entity tag, or the date.
+std::string validator_of(const http::client_response& r) {
+  const auto etag = r.headers.find("ETag");
+  if (etag && etag->starts_with('"')) return std::string(*etag);
+  const auto date = r.headers.find("Last-Modified");
+  return date ? std::string(*date) : std::string();
+}
+
+struct fetch {
+  http::client& client;
+  archive_store& store;
+  const archive_options& options;
+  const wanted_archive& what;
+  fetch_progress& progress;
+};
+
+http::client_request request_for(const fetch& f, const std::string& url) {
+  http::client_request r(url);
+  http::transfer_options how = f.client.defaults();
+  how.limits.body_bytes = f.options.largest_bytes;
+  how.limits.total_time = f.options.download_time;
+  how.allow_file = f.options.allow_file;
+  how.inflate = false;  // the checksums are of the bytes as they are
+  r.options = std::move(how);
+  return r;
+}
+
+// One transfer into the writer, from where that stands. Gives the validator it began with.
+promise<> transfer(fetch f, http::client_request r, archive_store::writer& w, std::string& mark) {
+  const std::string url = r.url;
+  if (w.size() > 0 && !mark.empty()) {
+    http::resume_point from;
+    from.first = w.size();
+    from.validator = mark;
+    r.resume = std::move(from);
+  }
+  promise<http::client_response> sending = f.client.send(std::move(r));
+  http::client_response response = co_await std::move(sending);
+  if (response.status != 200 && response.status != 206) {
+    throw fetch_failed(failure_of(response, url));
+  }
+  if (response.first_byte != w.size()) {
+    promise<> rewinding = w.rewind();
+    co_await rewinding;
+  }
+  mark = validator_of(response);
+  f.progress.total = response.body.length();
+  if (f.progress.total) *f.progress.total += w.size();
+  for (;;) {
+    promise<http::shared_bytes> reading = response.body.read();
+    http::shared_bytes piece = co_await std::move(reading);
+    if (piece.empty()) co_return;
+    promise<> writing = w.write(std::move(piece));
+    co_await writing;
+    f.progress.bytes = w.size();
+  }
+}
+
+// All of one URL. A transfer that broke is tried once more, and goes on as long as it makes
+// progress.
+promise<> transfer_all(fetch f, const std::string& url, archive_store::writer& w) {
+  std::string mark;
+  for (int resumes = 0;; ++resumes) {
+    const std::uint64_t before = w.size();
+    promise<> going = transfer(f, request_for(f, url), w, mark);
+    try {
+      co_await going;
+      co_return;
+    } catch (const http::client_error& e) {
+      const bool made_progress = !mark.empty() && w.size() > before;
+      const bool goes_on = is_worth_resuming(e) && (made_progress || resumes == 0);
+      if (!goes_on || resumes == most_resumes) throw fetch_failed(failure_of(e));
+    }
+  }
+}
+
+// The archive from one URL; nothing, and why.
+promise<std::optional<stored_archive>> try_url(fetch f,
+                                               const std::string& url,
+                                               archive_store::writer& w,
+                                               fetch_failure& why) {
+  f.progress.url = url;
+  f.progress.bytes = 0;
+  f.progress.total.reset();
+  promise<> rewound = w.rewind();
+  co_await rewound;
+  try {
+    promise<> going = transfer_all(f, url, w);
+    co_await going;
+    promise<stored_archive> finishing = w.finish(f.what.hashes);
+    const stored_archive stored = co_await std::move(finishing);
+    co_return stored;
+  } catch (const fetch_failed& e) {
+    why = e.why;
+  } catch (const archive_mismatch& e) {
+    why = fetch_failure();
+    why.reason = "checksum";
+    why.text = "cannot use " + url + ": " + e.what();
+    why.is_lasting = true;
+  }
+  co_return std::nullopt;
+}
+
+std::vector<std::string> urls_of(const wanted_archive& what, const archive_options& options) {
+  std::vector<std::string> urls = what.urls;
+  urls.insert(urls.end(), what.mirrors.begin(), what.mirrors.end());
+  for (std::string base : options.upstream_caches) {
+    while (base.ends_with('/')) base.pop_back();
+    for (auto h = what.hashes.rbegin(); h != what.hashes.rend(); ++h) {
+      urls.push_back(base + "/" + h->path());
+    }
+  }
+  return urls;
+}
+
+}  // namespace
+
+std::string host_of(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  if (scheme != std::string_view::npos) url.remove_prefix(scheme + 3);
+  url = url.substr(0, url.find('/'));
+  if (const std::size_t user = url.rfind('@'); user != std::string_view::npos) {
+    url.remove_prefix(user + 1);
+  }
+  const std::size_t port = url.rfind(':');
+  if (port != std::string_view::npos && url.find(']', port) == std::string_view::npos) {
+    url = url.substr(0, port);
+  }
+  return std::string(url);
+}
+
+promise<stored_archive> fetch_archive(http::client& client,
+                                      archive_store& store,
+                                      const archive_options& options,
+                                      wanted_archive what,
+                                      fetch_progress& progress) {
+  const fetch f{client, store, options, what, progress};
+  std::optional<fetch_failure> first;
+  std::size_t tried = 0;
+  promise<archive_store::writer> beginning = store.begin();
+  archive_store::writer w = co_await std::move(beginning);
+  try {
+    for (const std::string& url : urls_of(what, options)) {
+      fetch_failure why;
+      promise<std::optional<stored_archive>> trying = try_url(f, url, w, why);
+      const std::optional<stored_archive> stored = co_await std::move(trying);
+      if (stored) co_return *stored;
+      ++tried;
+      if (!first) first = std::move(why);
+    }
+  } catch (const store_full& e) {
+    first = fetch_failure();
+    first->reason = "store full";
+    first->text = e.what();
+  }
+  if (tried > 1) first->text += " (" + std::to_string(tried - 1) + " other URLs failed too)";
+  throw fetch_failed(*first);
+}
+
+}  // namespace fermata::mirror

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+#include "kept_index.hpp"
+
+#include <fermata/git_mem/diff.hpp>
+#include <fermata/promise/pause.hpp>
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+namespace fermata::mirror {
+namespace {
+
+constexpr std::chrono::nanoseconds compare_cost{200};
+constexpr std::chrono::nanoseconds copy_cost{200};
+constexpr std::chrono::microseconds free_cost{1};
+
+bool same(const git_mem::tree_walk::entry& a, const git_mem::tree_walk::entry& b) {
+  return a.id == b.id && a.mode == b.mode && a.path == b.path;
+}
+
+}  // namespace
+
+promise<std::size_t> group_finder::end_of(std::size_t at) const {
+  const std::size_t begin = at;
+  std::string path("packages/");
+  for (++at; at < now_.size(); ++at) {
+    path.resize(9);
+    if (begins_group(path += now_[at].path, at - begin)) break;
+    co_await maybe_pause(compare_cost);
+  }
+  co_return at;
+}
+
+promise<const index_group*> group_finder::find_same(std::size_t at, std::size_t end) {
+  if (earlier_ == nullptr) co_return nullptr;
+  const auto& groups = earlier_->groups;
+  while (group_ < groups.size() && first_file_ < earlier_->files.size() &&
+         earlier_->files[first_file_].path < now_[at].path) {
+    first_file_ += groups[group_++].entries;
+    co_await maybe_pause(compare_cost);
+  }
+  if (group_ == groups.size() || groups[group_].entries != end - at) co_return nullptr;
+  if (first_file_ + (end - at) > earlier_->files.size()) co_return nullptr;
+  for (std::size_t i = 0; i < end - at; ++i) {
+    if (!same(now_[at + i], earlier_->files[first_file_ + i])) co_return nullptr;
+    co_await maybe_pause(compare_cost);
+  }
+  co_return &groups[group_];
+}
+
+namespace {
+
+// Both are in the order of their paths: what stands between two changes is as it was.
+struct merge {
+  git_mem::snapshot_ptr from;
+  const file_list& before;
+  file_list now;
+  std::size_t at = 0;  // in `before`
+};
+
+// Takes over what stands before `path`; all that is left for an empty one.
+promise<> take_until(merge& m, std::string path) {
+  for (; m.at < m.before.size(); ++m.at) {
+    if (!path.empty() && m.before[m.at].path >= path) co_return;
+    m.now.push_back(m.before[m.at]);
+    co_await maybe_pause(copy_cost);
+  }
+}
+
+promise<> take_change(merge& m, const git_mem::file_change& c) {
+  using kind = git_mem::file_change::kind;
+  promise<> taken = take_until(m, c.path);
+  co_await taken;
+  if (c.what != kind::added) ++m.at;
+  if (c.what == kind::removed) co_return;
+  git_mem::tree_walk::entry file{c.path, c.new_mode, c.new_id, 0};
+  if (c.new_mode != git_mem::file_mode::submodule) {
+    const auto header = m.from->find_object(c.new_id);
+    if (!header) {
+      throw git_mem::failure(git_mem::reason::not_found,
+                             "packages/" + c.path + ": no object " + c.new_id.hex());
+    }
+    file.size_bytes = header->size_bytes;
+  }
+  m.now.push_back(std::move(file));
+}
+
+}  // namespace
+
+promise<file_list> list_changed(git_mem::snapshot_ptr from,
+                                git_mem::object_id tree,
+                                const kept_index& earlier) {
+  merge m{from, earlier.files, {}};
+  promise<> merged =
+      git_mem::diff_files(from, earlier.packages, tree,
+                          [&m](const git_mem::file_change& c) { return take_change(m, c); });
+  co_await merged;
+  promise<> rest = take_until(m, "");
+  co_await rest;
+  co_return std::move(m.now);
+}
+
+promise<> free_in_slices(file_list& files) {
+  while (!files.empty()) {
+    files.pop_back();
+    co_await maybe_pause(free_cost);
+  }
+}
+
+}  // namespace fermata::mirror

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+// fermata-git beside git: the same bytes on standard output.
+
+#include "support/git_snapshot.hpp"
+#include "support/random_repository.hpp"
+
+#include <fermata/git_mem/saved_store.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <string>
+
+using namespace fermata::test;
+
+namespace {
+
+std::string program() { return "'" + binary_dir() + "/bin/fermata-git' "; }
+
+// What it prints, errors too, and its status.
+std::string told(const temp_folder& in, const std::string& arguments) {
+  return in.output("{ " + program() + arguments + "; } 2>&1; echo status $?");
+}
+
+void check_same(const temp_folder& in, const std::string& ours, const std::string& git) {
+  INFO(ours);
+  const std::string expected = in.output("git -C repo " + git);
+  CHECK(in.output(program() + ours) == expected);
+  CHECK(!expected.empty());
+}
+
+// repo/, and the file "store" of all that is in it.
+void save_random(const temp_folder& in, unsigned seed) {
+  const temp_folder made;
+  fill_randomly(made, seed, 120);
+  made.run(
+      "printf 'gr\\303\\274n\\n\\n\\tk\\303\\244se\\n' | iconv -f UTF-8 -t ISO-8859-1 > .git/m && "
+      "git update-ref HEAD $(git -c i18n.commitEncoding=ISO-8859-1 commit-tree -F .git/m "
+      "-p HEAD 'HEAD^{tree}')");
+  in.run("git clone -q --mirror '" + made.path().string() + "' repo");
+  fermata::git_mem::write_saved(all_of(made), (in.path() / "store").string());
+}
+
+}  // namespace
+
+TEST_CASE("fermata-git prints what git prints", "[git_mem][program]") {
+  const temp_folder folder;
+  save_random(folder, 21);
+  for (const std::string more : {"", " -n 7", " --oneline", " -n 3 --oneline b1", " b2 b3~2"}) {
+    check_same(folder, "log store" + more, "log" + more);
+  }
+  for (const std::string tree : {"HEAD", "b1~3", "main^{tree}", "t0"}) {
+    check_same(folder, "ls-tree store -r " + tree, "ls-tree -r " + tree);
+    check_same(folder, "ls-tree store " + tree, "ls-tree " + tree);
+    check_same(folder, "cat-file store -p " + tree, "cat-file -p " + tree);
+    check_same(folder, "cat-file store -t " + tree, "cat-file -t " + tree);
+    check_same(folder, "cat-file store -s " + tree, "cat-file -s " + tree);
+  }
+  for (const std::string sides : {"main~9 main", "b1 b2", "b3^{tree} t0", "HEAD~4 HEAD~1"}) {
+    check_same(folder, "diff store --name-status " + sides, "diff-tree -r --name-status " + sides);
+    check_same(folder, "diff store --name-only " + sides, "diff-tree -r --name-only " + sides);
+  }
+  check_same(folder, "rev-parse store HEAD b1^ b2~2^{tree} refs/heads/main",
+             "rev-parse HEAD b1^ b2~2^{tree} refs/heads/main");
+  folder.run("git -C repo rev-list --objects --all | cut -d' ' -f1 > asked");
+  folder.run("printf 'nothing\\nmain:a\\nHEAD\\n\\nHEAD^{tree}\\n' >> asked");
+  folder.run(program() + "cat-file store --batch < asked > ours");
+  folder.run("git -C repo cat-file --batch < asked > git && cmp ours git");
+  folder.run(program() + "export store out.git && git -C out.git fsck --full --strict 2>&1");
+  CHECK(folder.output("git -C out.git for-each-ref") == folder.output("git -C repo for-each-ref"));
+  CHECK(told(folder, "export store out.git") ==
+        "fermata-git: cannot export to out.git: it is not empty\nstatus 1\n");
+}
+
+TEST_CASE("fermata-git clone says what has come", "[git_mem][program]") {
+  const temp_folder folder;
+  folder.run("git init -q -b main repo && git -C repo commit -q --allow-empty -m m");
+  const std::string head = folder.output("git -C repo rev-parse HEAD").substr(0, 40);
+  CHECK(told(folder, "clone repo") == "refs/heads/main " + head + "\nstatus 0\n");
+  const std::string stats = folder.output(program() + "clone repo --depth 1 --stats");
+  CHECK_THAT(stats, Catch::StartsWith("{\"objects\":2,\"received_bytes\":"));
+  for (const char* name :
+       {"cpu_seconds", "wall_seconds", "peak_rss_bytes", "settled_rss_bytes", "longest_turn_us"}) {
+    CHECK_THAT(stats, Catch::Contains(std::string("\"") + name + "\":"));
+  }
+  CHECK(told(folder, "clone repo --verify fast") == "refs/heads/main " + head + "\nstatus 0\n");
+  CHECK_THAT(told(folder, "clone repo --verify none"), Catch::Contains("--verify: none not in"));
+  folder.run("git init -q -b main empty");
+  CHECK(told(folder, "clone empty") == "an empty repository\nstatus 0\n");
+}
+
+TEST_CASE("fermata-git fetch brings a store up to date and keeps it small", "[git_mem][program]") {
+  const temp_folder folder;
+  folder.run("git init -q -b main repo && git -C repo commit -q --allow-empty -m one");
+  folder.run(program() + "clone repo --depth 1 --save store");
+  const std::string size = folder.output("stat -c %s store");
+  const std::string one = folder.output("git -C repo rev-parse main").substr(0, 40);
+  CHECK(told(folder, "fetch store repo --depth 1") ==
+        "refs/heads/main " + one + " " + one + "\nstatus 0\n");
+  folder.run("git -C repo commit -q --allow-empty -m two");
+  const std::string two = folder.output("git -C repo rev-parse main").substr(0, 40);
+  CHECK(told(folder, "fetch store repo --depth 1") ==
+        "refs/heads/main " + one + " " + two + "\nstatus 0\n");
+  CHECK(folder.output(program() + "log store --oneline | wc -l") == "1\n");
+  CHECK(std::stoi(folder.output("stat -c %s store")) < std::stoi(size) + 100);
+  CHECK_THAT(told(folder, "fetch store none"),
+             Catch::StartsWith("fermata-git: cannot fetch none: "));
+}
+
+TEST_CASE("fermata-git serve answers git until it is told to end", "[git_mem][program]") {
+  const temp_folder folder;
+  save_random(folder, 23);
+  folder.run("mkfifo said; " + program() +
+             "serve store --listen 127.0.0.1:0 > said & pid=$!; "
+             "trap 'kill $pid' EXIT; read word url < said && git clone -q --mirror $url clone && "
+             "kill $pid && wait $pid && trap - EXIT");
+  CHECK(folder.output("git -C clone for-each-ref") == folder.output("git -C repo for-each-ref"));
+  folder.run("git -C clone fsck --full --strict 2>&1");
+  CHECK_THAT(told(folder, "serve store --listen 127.0.0.1:0 --path x"),
+             Catch::EndsWith("status 1\n"));
+}
+
+TEST_CASE("fermata-git index-pack names a pack or says what is wrong", "[git_mem][program]") {
+  const temp_folder folder;
+  folder.run("git init -q -b main . && git commit -q --allow-empty -m m");
+  folder.run("git pack-objects --all -q p </dev/null >name && mv p-*.pack pack");
+  const std::string good = folder.output("tail -c 20 pack | od -An -tx1 | tr -d ' \\n'") + " 2\n";
+  CHECK(told(folder, "index-pack pack") == good + "status 0\n");
+  CHECK(told(folder, "index-pack < pack") == good + "status 0\n");
+  CHECK(told(folder, "index-pack - < pack") == good + "status 0\n");
+  CHECK(told(folder, "index-pack < name") ==
+        "fermata-git: standard input: pack byte 0: this is no pack\nstatus 1\n");
+  CHECK(told(folder, "index-pack none") ==
+        "fermata-git: cannot open none: no such file or directory (uv ENOENT)\nstatus 1\n");
+}
+
+TEST_CASE("fermata-git says in one line what is wrong", "[git_mem][program]") {
+  const temp_folder folder;
+  folder.run("git init -q -b main repo && git -C repo commit -q --allow-empty -m m");
+  folder.run(program() + "clone repo --save store");
+  const std::string see = " (see fermata-git --help)\nstatus 2\n";
+  CHECK(told(folder, "") == "fermata-git: A subcommand is required" + see);
+  CHECK(told(folder, "clone") == "fermata-git: URL is required" + see);
+  CHECK_THAT(told(folder, "log --nope"), Catch::EndsWith(see));
+  CHECK_THAT(told(folder, "cat-file store -t -s"), Catch::EndsWith(see));
+  CHECK(told(folder, "log none") ==
+        "fermata-git: cannot open none: no such file or directory (uv ENOENT)\nstatus 1\n");
+  CHECK(told(folder, "log store nope") ==
+        "fermata-git: \"nope^{commit}\": no ref and no object has this name\nstatus 1\n");
+  folder.write("damaged", "x");
+  CHECK(told(folder, "log damaged") ==
+        "fermata-git: cannot restore damaged: byte 0: this is no saved store\nstatus 1\n");
+  CHECK_THAT(told(folder, "clone none"), Catch::StartsWith("fermata-git: cannot clone none: "));
+  CHECK_THAT(told(folder, "--version"), Catch::StartsWith("fermata-git 0."));
+  const std::string help = told(folder, "--help");
+  for (const char* name :
+       {"clone", "index-pack", "cat-file", "ls-tree", "log", "rev-parse", "export"}) {
+    CHECK_THAT(help, Catch::Contains(std::string("\n  ") + name));
+    CHECK_THAT(told(folder, std::string(name) + " --help"), Catch::EndsWith("status 0\n"));
+  }
+}

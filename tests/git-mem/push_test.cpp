@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+// Pushes from a store to repositories of git, which judge what comes.
+
+#include "support/policy.hpp"
+#include "support/temp_repository.hpp"
+
+#include <fermata/git_mem/change.hpp>
+#include <fermata/git_mem/fetch.hpp>
+#include <fermata/git_mem/push.hpp>
+#include <fermata/loop/event_loop.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <string>
+
+using namespace fermata::git_mem;
+using namespace fermata::test;
+using fermata::promise;
+
+namespace {
+
+// A bare repository with three commits, and a store that was cloned from it.
+struct cloned {
+  explicit cloned(std::uint32_t depth = 0) {
+    repo.run(
+        "git init -q -b main w && cd w && for i in 1 2 3; do seq $((i * 100)) > f$i; git add . && "
+        "git commit -qm $i; done; git tag v1; cd .. && git clone -q --bare w r.git");
+    clone_options options;
+    options.depth = depth;
+    loop.run([&] { return fetch(store, url(), options); });
+  }
+  [[nodiscard]] std::string url() const { return (repo.path() / "r.git").string(); }
+  [[nodiscard]] object_id there(const std::string& ref) const {
+    return *object_id::from_hex(repo.output("git -C r.git rev-parse '" + ref + "'").substr(0, 40));
+  }
+  // A commit with one more file on top of another.
+  object_id commit_on(const object_id& parent, const std::string& text) {
+    return loop.run([&]() -> promise<object_id> {
+      change c(store);
+      promise<object_id> blob = c.add_blob(fermata::bytes_of(text));
+      tree_item file;
+      file.name = "new";
+      file.id = co_await blob;
+      promise<object_id> tree = c.add_tree({1, file});
+      commit next;
+      next.tree = co_await tree;
+      next.parents.push_back(parent);
+      next.author = next.committer = parse_signature("A <a@b> 1700000000 +0000");
+      next.message = text;
+      promise<object_id> added = c.add_commit(next);
+      const object_id id = co_await added;
+      c.set_ref("refs/local/" + id.hex(), id);
+      promise<> published = c.publish();
+      co_await published;
+      co_return id;
+    });
+  }
+  push_result push_all(std::vector<push_command> what, push_options options = {}) {
+    return loop.run([&] { return push(store.current(), url(), what, options); });
+  }
+
+  temp_folder repo;
+  fermata::event_loop loop{fermata::testing::options_of_run()};
+  object_store store;
+};
+
+}  // namespace
+
+TEST_CASE("a push sends what the remote does not have", "[git_mem][push]") {
+  cloned c(GENERATE(0U, 1U));
+  const object_id id = c.commit_on(c.there("main"), "hello");
+  const push_result pushed =
+      c.push_all({push_command("refs/heads/main", id), push_command("refs/heads/topic", id)});
+  REQUIRE(pushed.refs.size() == 2);
+  CHECK(pushed.refs[0].refused == "");
+  CHECK(pushed.refs[1].refused == "");
+  CHECK(pushed.objects == 3);  // commit, tree, blob
+  CHECK(pushed.refs[1].before.is_zero());
+  CHECK(c.there("main") == id);
+  CHECK(c.there("topic") == id);
+  CHECK(c.repo.output("git -C r.git cat-file -p main:new") == "hello");
+  CHECK(c.repo.output("git -C r.git fsck --full --strict 2>&1") == "");
+  CHECK(c.push_all({push_command("refs/heads/main", id)}).objects == 0);
+  CHECK(c.push_all({push_command("refs/heads/topic", object_id())}).is_success());
+  CHECK(c.repo.output("git -C r.git branch --list topic") == "");
+}
+
+TEST_CASE("a push refuses what would lose commits, unless forced", "[git_mem][push]") {
+  cloned c;
+  const object_id tip = c.there("main");
+  const object_id other = c.commit_on(c.there("main~1"), "other");
+  push_command to_main("refs/heads/main", other);
+  const push_result refused = c.push_all({to_main});
+  CHECK(refused.refs[0].refused == "not a fast-forward: it stands at " + tip.hex() + " there");
+  CHECK_FALSE(refused.is_success());
+  CHECK(c.there("main") == tip);
+  push_options atomic;
+  atomic.atomic = true;
+  const push_result none = c.push_all({push_command("refs/heads/x", other), to_main}, atomic);
+  CHECK(none.refs[0].refused == "another ref is refused");
+  CHECK(c.repo.output("git -C r.git branch --list x") == "");
+  to_main.force = true;
+  to_main.expected = other;
+  CHECK(c.push_all({to_main}).refs[0].refused == "it stands at " + tip.hex() + " there");
+  to_main.expected = tip;
+  CHECK(c.push_all({to_main}).is_success());
+  CHECK(c.there("main") == other);
+  push_command tag("refs/tags/v1", other);
+  CHECK(c.push_all({tag}).refs[0].refused == "the tag is there already");
+  tag.expected = object_id();
+  CHECK(c.push_all({tag}).refs[0].refused == "it stands at " + tip.hex() + " there");
+}
+
+TEST_CASE("a push tells what the remote's hooks refuse and say", "[git_mem][push]") {
+  cloned c;
+  c.repo.write("r.git/hooks/update", "#!/bin/sh\necho \"no $1\"\n[ $1 != refs/heads/main ]\n");
+  c.repo.run("chmod +x r.git/hooks/update");
+  const object_id id = c.commit_on(c.there("main"), "hooked");
+  const push_result pushed =
+      c.push_all({push_command("refs/heads/main", id), push_command("refs/heads/ok", id)});
+  CHECK(pushed.refs[0].refused == "the remote refused: hook declined");
+  CHECK(pushed.refs[1].refused == "");
+  CHECK(pushed.remote_says.find("no refs/heads/main") != std::string::npos);
+  CHECK(c.there("ok") == id);
+  CHECK_THROWS_WITH(c.push_all({push_command("refs/heads/../x", id)}),
+                    "cannot push to " + c.url() + ": \"refs/heads/../x\" is no name of a ref");
+  const object_id none = *object_id::from_hex(std::string(40, '1'));
+  CHECK_THROWS_WITH(c.push_all({push_command("refs/heads/x", none)}),
+                    "cannot push to " + c.url() + ": object " + none.hex() + ": not in the store");
+}
