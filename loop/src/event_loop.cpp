@@ -31,14 +31,14 @@ bool detail::due_slowly(meter& m, std::int64_t cost_ns) {
 
 void event_loop::report_no_loop() { throw contract_error("no event loop exists on this thread"); }
 
-event_loop::running::running(event_loop& loop)
+event_loop::running::running(event_loop& loop, std::source_location site)
     : loop_(loop), outer_(detail::running_loop), outer_meter_(detail::current_meter) {
   if (loop.is_running_) throw contract_error("cannot run an event loop inside itself");
   loop.is_running_ = true;
   loop.thread_ = this_thread();
   detail::running_loop = &loop;
   detail::current_meter = &loop.meter_;
-  loop.meter_.site.store({}, std::memory_order_relaxed);
+  loop.meter_.site.store(site, std::memory_order_relaxed);
   loop.mailbox_->stay_awake();
   loop.letter_node_->collect();
   const time_point now = loop.now();
@@ -72,7 +72,7 @@ void event_loop::run_ready() {
     }
     if (!may_go_on()) break;
   }
-  enter(outer);
+  if (!(outer == context_)) ran_last_ = exchange_context(outer);
 }
 
 void event_loop::run_observed(ready_node& n) {

@@ -102,6 +102,7 @@ void event_loop::finish() noexcept {
   // Only tasks that waited anew ten thousand times are left: they are dropped where they stand.
   if (!ready_.empty()) log(log_level::error, "loop", "tasks would not end with their loop");
   while (ready_node* n = ready_.pop(0)) n->lost();
+  ran_last_ = {};
 }
 
 // One of them may wait for this loop in run_in_loop: what ends here answers it.

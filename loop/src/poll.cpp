@@ -161,13 +161,15 @@ void event_loop::begin_gap(time_point now) noexcept {
 
 void event_loop::end_gap(time_point now) noexcept {
   gap_report& longest = metrics_.longest_gap;
+  const context_ptr ran_last = std::move(ran_last_);  // none at a look, within its task
+  const std::string& task = (ran_last ? ran_last : context_)->name();
   last_gap_ = now - gap_start_;
   metrics_.poll_gap.record(last_gap_);
-  trace_->gap_ended(gap_start_, now, meter_.site.load(std::memory_order_relaxed), context_->name());
+  trace_->gap_ended(gap_start_, now, meter_.site.load(std::memory_order_relaxed), task);
   if (last_gap_ > longest.wall) {
     longest.wall = last_gap_;
     longest.wall_site = meter_.site.load(std::memory_order_relaxed);
-    longest.wall_task = context_->name();
+    longest.wall_task = task;
   }
   if (!options_.measure_cpu) return;
   const std::chrono::nanoseconds cpu(thread_cpu_ns() - gap_cpu_start_ns_);

@@ -68,13 +68,17 @@ timer_node* timer_heap::pop_due(time_point now) noexcept {
   return n;
 }
 
-timer::timer(event_loop& loop, std::chrono::nanoseconds delay, unique_function<void()> f)
-    : call_(std::move(f)) {
+timer::timer(event_loop& loop,
+             std::chrono::nanoseconds delay,
+             unique_function<void()> f,
+             std::source_location site)
+    : call_(std::move(f)), site_(site) {
   loop.start(*this, loop.after(delay));
 }
 
 void timer::run() noexcept {
   unique_function<void()> once = std::move(call_);  // `f` may destroy this timer
+  detail::note_site(site_);
   try {
     once();
   } catch (...) {

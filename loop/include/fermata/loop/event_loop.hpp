@@ -147,8 +147,8 @@ public:
   /// value. Throws: what `f` throws or its promise rejects with; `contract_error` inside a running
   /// loop, and where a promise would be waited for that a host's loop must settle.
   template <std::invocable F>
-  auto run(F&& f) {
-    running guard(*this);
+  auto run(F&& f, std::source_location site = std::source_location::current()) {
+    running guard(*this, site);
     if constexpr (runnable_promise<std::invoke_result_t<F>>) {
       if (host_ != nullptr) refuse_to_wait();
       auto p = std::forward<F>(f)();
@@ -172,8 +172,8 @@ public:
   /// Asks the loop to call `f`, from any thread. False: the loop has ended, `f` is dropped.
   /// Thread: any, while the loop exists; a `mailbox_ptr` is safe for ever.
   template <std::invocable F>
-  bool post(F&& f) {
-    return mailbox_->post(std::forward<F>(f));
+  bool post(F&& f, std::source_location site = std::source_location::current()) {
+    return mailbox_->post(std::forward<F>(f), site);
   }
   [[nodiscard]] const mailbox_ptr& letters() const noexcept { return mailbox_; }
 
@@ -270,7 +270,7 @@ private:
 
   class running {
   public:
-    explicit running(event_loop& loop);
+    explicit running(event_loop& loop, std::source_location site = {});
     ~running();
     /// From now on a look asks whether `p` has settled. Lifetime: until the guard ends or p does.
     template <typename P>
@@ -363,6 +363,7 @@ private:
   context* contexts_ = nullptr;  // all that name this loop
   context_ptr root_;
   context_ptr context_;
+  context_ptr ran_last_;  // in a turn that is over, until its gap has ended
   task_state task_;
   loop_resident* residents_ = nullptr;
   mailbox_ptr mailbox_;

@@ -9,11 +9,14 @@
 /// Lifetime: whoever posts holds the mailbox (`event_loop::letters()`) or the loop.
 #pragma once
 
+#include <fermata/loop/budget.hpp>
+
 #include <atomic>
 #include <concepts>
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <source_location>
 #include <type_traits>
 #include <utility>
 
@@ -54,8 +57,9 @@ public:
 
   /// Asks the loop to call `f`. False: the loop has ended; `f` is destroyed here. What `f` throws
   /// is reported as an unobserved rejection.
+  /// Until its first check reports of the function name `site`.
   template <std::invocable F>
-  bool post(F&& f);
+  bool post(F&& f, std::source_location site = std::source_location::current());
   /// False: the loop has ended, the letter stays the caller's.
   [[nodiscard]] bool send(letter& l) noexcept;
   /// Whether the loop has ended, as far as this thread can know.
@@ -102,9 +106,10 @@ template <typename F>
 class mailbox::posted final : public letter {
 public:
   template <typename G>
-  explicit posted(G&& g) : call_(std::forward<G>(g)) {}
+  posted(G&& g, std::source_location site) : call_(std::forward<G>(g)), site_(site) {}
   void deliver() noexcept override {
     const std::unique_ptr<posted> self(this);
+    detail::note_site(site_);
     try {
       call_();
     } catch (...) {
@@ -115,11 +120,12 @@ public:
 
 private:
   F call_;
+  std::source_location site_;
 };
 
 template <std::invocable F>
-bool mailbox::post(F&& f) {
-  auto l = std::make_unique<posted<std::decay_t<F>>>(std::forward<F>(f));
+bool mailbox::post(F&& f, std::source_location site) {
+  auto l = std::make_unique<posted<std::decay_t<F>>>(std::forward<F>(f), site);
   if (!send(*l)) return false;
   static_cast<void>(l.release());
   return true;

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <source_location>
 #include <vector>
 
 namespace fermata {
@@ -82,14 +83,19 @@ inline void timer_node::stop() noexcept {
 inline timer_node::~timer_node() { stop(); }
 
 /// Calls `f` once after `delay`, unless it is destroyed before.
+/// Until its first check reports of the function name `site`.
 /// Lifetime: the loop outlives the timer.
 class timer final : private timer_node {
 public:
-  timer(event_loop& loop, std::chrono::nanoseconds delay, unique_function<void()> f);
+  timer(event_loop& loop,
+        std::chrono::nanoseconds delay,
+        unique_function<void()> f,
+        std::source_location site = std::source_location::current());
 
 private:
   void run() noexcept override;
   unique_function<void()> call_;
+  std::source_location site_;
 };
 
 }  // namespace fermata

@@ -117,12 +117,14 @@ public:
   };
   struct yielded {
     generator_promise& body;
+    std::source_location site;
     bool await_ready() const noexcept { return body.core_ == nullptr || body.core_->is_closing(); }
     void await_suspend(std::coroutine_handle<>) const noexcept {
       body.leave();
       body.core_->stands();
     }
     void await_resume() const {
+      note_site(site);
       if (body.core_ == nullptr || body.core_->is_closing()) throw cancelled();
     }
   };
@@ -137,9 +139,10 @@ public:
   async_generator<T> get_return_object();
   start initial_suspend() noexcept { return {*this}; }
   template <typename U = T>
-  requires std::convertible_to<U&&, T> yielded yield_value(U&& item) {
+  requires std::convertible_to<U&&, T> yielded
+  yield_value(U&& item, std::source_location site = std::source_location::current()) {
     if (core_ != nullptr && !core_->is_closing()) core_->yield(std::forward<U>(item));
-    return {*this};
+    return {*this, site};
   }
   void return_void() {
     finish([](state<void>& s) { s.resolve(); });
@@ -176,6 +179,7 @@ public:
 
   /// The next item; nothing at the end.
   next_operation next(std::source_location site = std::source_location::current()) {
+    detail::note_site(site);  // where the body is until it has reached its first check
     return {detail::generator_next<T>(core()), site};
   }
   /// Ends the body and waits until it has ended. Rejects: what its cleaning up throws.

@@ -14,6 +14,7 @@
 #include <fermata/promise/submit_to.hpp>
 
 #include <memory>
+#include <source_location>
 #include <thread>
 #include <utility>
 
@@ -33,8 +34,8 @@ public:
 
   /// False: the loop has ended.
   template <std::invocable F>
-  bool post(F f) {
-    return letters_->post(std::move(f));
+  bool post(F f, std::source_location site = std::source_location::current()) {
+    return letters_->post(std::move(f), site);
   }
   /// Thread: that of a loop.
   template <std::invocable F>

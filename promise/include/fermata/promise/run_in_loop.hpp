@@ -132,8 +132,8 @@ auto run_in_loop(F f) -> typename detail::blocking_call_of<F>::result {
 
 /// False: the loop ends and `f` is dropped; but for that it is called on the loop, once.
 template <std::invocable F>
-bool run_in_loop_no_wait(F f) {
-  return detail::served_loop("run_in_loop_no_wait").letters()->post(std::move(f));
+bool run_in_loop_no_wait(F f, std::source_location site = std::source_location::current()) {
+  return detail::served_loop("run_in_loop_no_wait").letters()->post(std::move(f), site);
 }
 
 }  // namespace fermata

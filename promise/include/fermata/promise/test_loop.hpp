@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <exception>
 #include <optional>
+#include <source_location>
 #include <utility>
 
 namespace fermata {
@@ -59,12 +60,12 @@ public:
 
   /// Throws: what `f` or its promise fails with, `deadlock`, `stalled`, `overran`.
   template <std::invocable F>
-  auto run(F&& f) {
+  auto run(F&& f, std::source_location site = std::source_location::current()) {
     if constexpr (std::is_void_v<decltype(loop_.run(std::forward<F>(f)))>) {
-      loop_.run(std::forward<F>(f));
+      loop_.run(std::forward<F>(f), site);
       check();
     } else {
-      auto result = loop_.run(std::forward<F>(f));
+      auto result = loop_.run(std::forward<F>(f), site);
       check();
       return result;
     }

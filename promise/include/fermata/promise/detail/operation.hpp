@@ -66,7 +66,10 @@ public:
 
   [[nodiscard]] bool await_ready() {
     pauses_ = false;
-    if (!this->op_.is_ready()) return false;
+    if (!this->op_.is_ready()) {
+      note_site(site_);
+      return false;
+    }
     pauses_ = due(default_cost, site_);
     return !pauses_;
   }
@@ -89,6 +92,7 @@ public:
       wait();
     } else {
       if (this->is_asked() && this->stage() == wait_stage::granted) coroutine_.remember_cancel();
+      note_site(site_);  // until the next check this is where the task is
       coroutine_.resume();
     }
   }

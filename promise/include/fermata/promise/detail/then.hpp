@@ -112,6 +112,7 @@ private:
       finish(from_upstream<Out>());
     } else {
       has_called_ = true;
+      note_site(site_);
       const nested_call guard;
       follow(call_safely<Out>(call_, from_upstream<In>()));
     }
