@@ -31,14 +31,19 @@ bool detail::due_slowly(meter& m, std::int64_t cost_ns) {
 
 void event_loop::report_no_loop() { throw contract_error("no event loop exists on this thread"); }
 
-event_loop::running::running(event_loop& loop, std::source_location site)
+event_loop::running::running(event_loop& loop, std::source_location site) : running(loop) {
+  loop.meter_.site.store(site, std::memory_order_relaxed);
+  if (loop.observer_ != nullptr) loop.observer_->call_begins();
+}
+
+event_loop::running::running(event_loop& loop)
     : loop_(loop), outer_(detail::running_loop), outer_meter_(detail::current_meter) {
   if (loop.is_running_) throw contract_error("cannot run an event loop inside itself");
   loop.is_running_ = true;
   loop.thread_ = this_thread();
   detail::running_loop = &loop;
   detail::current_meter = &loop.meter_;
-  loop.meter_.site.store(site, std::memory_order_relaxed);
+  loop.meter_.site.store({}, std::memory_order_relaxed);
   loop.mailbox_->stay_awake();
   loop.letter_node_->collect();
   const time_point now = loop.now();
@@ -47,6 +52,7 @@ event_loop::running::running(event_loop& loop, std::source_location site)
 }
 
 event_loop::running::~running() {
+  loop_.note_step_ended();
   loop_.end_gap(loop_.now());
   loop_.pulse_.held_since_ns.store(0, std::memory_order_relaxed);
   if (!loop_.mailbox_->may_sleep()) loop_.mailbox_->wake();  // who waits for the descriptor
@@ -78,7 +84,11 @@ void event_loop::run_ready() {
 void event_loop::run_observed(ready_node& n) {
   observer_->node_begins(n);
   n.run();
-  if (observer_ == nullptr) return;  // the node has stopped the trace
+  note_step_ended();
+}
+
+void event_loop::note_step_ended() noexcept {
+  if (observer_ == nullptr) return;  // what ran has stopped the trace
   observer_->node_ends(meter_.site.load(std::memory_order_relaxed), context_->name());
 }
 

@@ -70,8 +70,8 @@ event_loop::~event_loop() {
   }
 }
 
-void event_loop::note_job(const job_times& t) noexcept {
-  trace_->add_job(t, context_->name());
+void event_loop::note_job(const job_times& t, std::string_view name) noexcept {
+  trace_->add_job(t, name);
   if (!options_.measure_steps) return;
   metrics_.pool_wait.record(trace_->between(t.submitted, t.begun));
 }

@@ -36,8 +36,14 @@ void observer::node_begins(const ready_node& n) noexcept {
   followed_ = nullptr;
 }
 
+void observer::call_begins() noexcept {
+  node_begin_ = step_begin_ = trace_.now();
+  node_ = 0;
+  in_node_ = true;
+}
+
 void observer::node_ends(std::source_location site, std::string_view task) noexcept {
-  if (!in_node_) return;  // it has begun to observe
+  if (!in_node_) return;  // it has begun to observe, or is no step
   last_end_ = trace_.now();
   if (measures_) end_step(last_end_, site);
   if (traces_) trace_.add(trace_kind::task, node_begin_, last_end_, node_, site, task);

@@ -17,6 +17,8 @@ public:
   void look_for(bool measures, bool traces) noexcept;
 
   void node_begins(const ready_node& n) noexcept;
+  /// A call that comes from no queue.
+  void call_begins() noexcept;
   void node_ends(std::source_location site, std::string_view task) noexcept;
   /// A clock reading within a node.
   void checked(std::source_location site) noexcept;

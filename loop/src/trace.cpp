@@ -66,6 +66,9 @@ std::chrono::nanoseconds event_trace::between(std::uint64_t begin,
 void event_trace::add_job(const job_times& t, std::string_view name) noexcept {
   const std::uint64_t end = t.ended == 0 ? now() : t.ended;  // on virtual time a job takes none
   add(trace_kind::job, t.begun == 0 ? end : t.begun, end, t.thread, {}, name);
+  if (!is_started_ || t.begun == 0) return;
+  add(trace_kind::sent, t.submitted, t.begun, t.thread, {}, name);
+  add(trace_kind::back, t.ended, now(), t.thread, {}, name);
 }
 
 std::uint64_t event_trace::reading_of(time_point t) const noexcept {

@@ -72,6 +72,7 @@ class chrome_writer {
 public:
   explicit chrome_writer(std::ostream& to) : to_(to) {
     to_ << "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[";
+    line("\"ph\":\"M\",\"name\":\"process_name\",\"args\":{{\"name\":\"fermata\"}}");
     row_name(loop_row, "loop");
     row_name(turn_row, "turns");
     row_name(stall_row, "stalls");
@@ -92,12 +93,21 @@ public:
         flow_begin(e);
         break;
       case trace_kind::pause:
-        line("\"ph\":\"i\",\"s\":\"t\",\"cat\":\"pause\",\"name\":\"pause\",\"ts\":{},\"tid\":{}",
-             us(e.begin), loop_row);
+        line(
+            "\"ph\":\"i\",\"s\":\"t\",\"cat\":\"pause\",\"name\":\"pause\",\"ts\":{},\"tid\":{},"
+            "\"args\":{{\"task\":{},\"site\":{}}}",
+            us(e.begin), loop_row, quoted(e.name()), quoted(to_string(e.site)));
         flow_begin(e);
         break;
       case trace_kind::job:
         slice(e, job_row(e.id), "job", e.name());
+        break;
+      case trace_kind::sent:
+        arrow("sent", loop_row, e.begin, job_row(e.id), e.end);
+        break;
+      case trace_kind::back:  // from within the job: at its end it is over
+        arrow("back", job_row(e.id), e.begin - std::min<std::uint64_t>(e.begin, 1), loop_row,
+              e.end);
         break;
       case trace_kind::span:
         span(e);
@@ -122,10 +132,12 @@ private:
          name);
   }
   void slice(const trace_event& e, int row, std::string_view category, std::string_view name) {
-    line(
-        "\"ph\":\"X\",\"cat\":\"{}\",\"name\":{},\"ts\":{},\"dur\":{},\"tid\":{},"
-        "\"args\":{{\"site\":{}}}",
-        category, quoted(name), us(e.begin), us(e.end - e.begin), row, quoted(to_string(e.site)));
+    line("\"ph\":\"X\",\"cat\":\"{}\",\"name\":{},\"ts\":{},\"dur\":{},\"tid\":{}{}", category,
+         quoted(name), us(e.begin), us(e.end - e.begin), row, where(e.site));
+  }
+  static std::string where(const std::source_location& site) {
+    if (site.line() == 0) return {};
+    return fmt::format(",\"args\":{{\"site\":{}}}", quoted(to_string(site)));
   }
   void span(const trace_event& e) {
     if (e.id == 0) {
@@ -133,10 +145,8 @@ private:
       return;
     }
     const std::uint64_t id = ++spans_;
-    line(
-        "\"ph\":\"b\",\"cat\":\"span\",\"name\":{},\"id\":{},\"ts\":{},\"tid\":{},"
-        "\"args\":{{\"site\":{}}}",
-        quoted(e.name()), id, us(e.begin), loop_row, quoted(to_string(e.site)));
+    line("\"ph\":\"b\",\"cat\":\"span\",\"name\":{},\"id\":{},\"ts\":{},\"tid\":{}{}",
+         quoted(e.name()), id, us(e.begin), loop_row, where(e.site));
     line("\"ph\":\"e\",\"cat\":\"span\",\"name\":{},\"id\":{},\"ts\":{},\"tid\":{}",
          quoted(e.name()), id, us(e.end), loop_row);
   }
@@ -145,14 +155,18 @@ private:
   void flow_end(const trace_event& e) {
     const auto from = woken_.find(e.id);
     if (from == woken_.end()) return;
-    ++flows_;
-    line("\"ph\":\"s\",\"cat\":\"wake\",\"name\":\"wake\",\"id\":{},\"ts\":{},\"tid\":{}", flows_,
-         us(from->second), loop_row);
-    line(
-        "\"ph\":\"f\",\"bp\":\"e\",\"cat\":\"wake\",\"name\":\"wake\",\"id\":{},\"ts\":{},\"tid\":{"
-        "}",
-        flows_, us(e.begin), loop_row);
+    arrow("wake", loop_row, from->second, loop_row, e.begin);
     woken_.erase(from);
+  }
+  // From the slice of a row that is open at `begin` to the one of another that is at `end`.
+  void arrow(std::string_view name, int from, std::uint64_t begin, int to, std::uint64_t end) {
+    ++flows_;
+    line("\"ph\":\"s\",\"cat\":\"{0}\",\"name\":\"{0}\",\"id\":{1},\"ts\":{2},\"tid\":{3}", name,
+         flows_, us(begin), from);
+    line(
+        "\"ph\":\"f\",\"bp\":\"e\",\"cat\":\"{0}\",\"name\":\"{0}\",\"id\":{1},\"ts\":{2},"
+        "\"tid\":{3}",
+        name, flows_, us(end), to);
   }
   int job_row(std::uint64_t thread) {
     const auto [at, is_new] =

@@ -18,6 +18,7 @@ namespace fermata::detail {
 void detached_job::submit(worker_lane* lane) noexcept {
   try {
     loop_ = &event_loop::current();
+    task_ = loop_->current_context();
     values_ = context_values::current();
     worker_pool& pool = loop_->pool();
     lane_ = lane != nullptr ? lane : &pool.default_lane();
@@ -43,6 +44,7 @@ void detached_job::leave() noexcept {
 
 void detached_job::come_back() noexcept {
   loop_->job_is_back();
+  task_ = {};
   if (is_expected_) loop_->got_post();
 }
 
@@ -61,7 +63,7 @@ void detached_job::work() noexcept {
 }
 
 void detached_job::deliver() noexcept {
-  loop_->note_job(times_);
+  loop_->note_job(times_, task_->name());
   come_back();
   settle();
 }

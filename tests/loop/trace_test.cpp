@@ -221,6 +221,51 @@ TEST_CASE("jobs stand in a row for each thread of the pool", "[loop][trace]") {
   CHECK(jobs[0]["tid"] != jobs[1]["tid"]);
 }
 
+TEST_CASE("a job's way and its result's are arrows between the loop and a thread",
+          "[loop][trace]") {
+  fermata::trace_snapshot s;
+  trace_event e;
+  e.kind = trace_kind::job;
+  e.id = 77;
+  e.begin = 2'000;
+  e.end = 5'000;
+  s.events.push_back(e);
+  e.kind = trace_kind::sent;
+  e.begin = 1'000;
+  e.end = 2'000;
+  s.events.push_back(e);
+  e.kind = trace_kind::back;
+  e.begin = 5'000;
+  e.end = 6'000;
+  s.events.push_back(e);
+  const json trace = chrome(s);
+  const json job = events(trace, "X", "job").at(0);
+  for (const std::string name : {"sent", "back"}) {
+    const json from = events(trace, "s", name).at(0);
+    const json to = events(trace, "f", name).at(0);
+    const bool goes = name == "sent";
+    CHECK(from["id"] == to["id"]);
+    CHECK((goes ? to : from)["tid"] == job["tid"]);
+    CHECK((goes ? from : to)["tid"] != job["tid"]);
+    CHECK(from["ts"].get<double>() == (goes ? 1.0 : 4.999));
+    CHECK(to["ts"].get<double>() == (goes ? 2.0 : 6.0));
+  }
+}
+
+TEST_CASE("the call that a loop runs is a task, and its pauses say where", "[loop][trace]") {
+  virtual_loop v;
+  v.loop.trace().start();
+  v.loop.run([] { static_cast<void>(fermata::due(40us)); });
+  v.loop.trace().stop();
+  v.loop.run([] { static_cast<void>(fermata::due(40us)); });
+  const json trace = chrome(v.loop);
+  const auto tasks = events(trace, "X", "task");
+  REQUIRE(tasks.size() == 1);
+  CHECK(tasks[0]["dur"] == 40);
+  CHECK(tasks[0]["args"]["site"].get<std::string>().find("trace_test.cpp:") != std::string::npos);
+  CHECK(events(trace, "M").at(0)["args"]["name"] == "fermata");
+}
+
 TEST_CASE("folded stacks tell who held the thread", "[loop][trace]") {
   virtual_loop v;
   v.loop.trace().start();

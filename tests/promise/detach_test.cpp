@@ -2,6 +2,7 @@
 #include "support/policy.hpp"
 
 #include <fermata/promise/combine.hpp>
+#include <fermata/promise/context.hpp>
 #include <fermata/promise/detach.hpp>
 #include <fermata/promise/pause.hpp>
 
@@ -291,6 +292,31 @@ TEST_CASE("a detached job is traced, and its wait measured where that is asked f
         return e.kind == fermata::trace_kind::job && e.end >= e.begin && e.id != 0;
       });
   CHECK(jobs == 1);
+}
+
+TEST_CASE("a traced job bears the name of its task, and its way there and back",
+          "[promise][detach]") {
+  event_loop loop;
+  const auto run = [&] {
+    loop.run([] { return fermata::named("import", [] { return detach([] {}); }); });
+    return loop.trace().snapshot();
+  };
+  const auto find = [](const fermata::trace_snapshot& s, fermata::trace_kind kind) {
+    return std::find_if(s.events.begin(), s.events.end(),
+                        [kind](const fermata::trace_event& e) { return e.kind == kind; });
+  };
+  const fermata::trace_snapshot unasked = run();
+  CHECK(find(unasked, fermata::trace_kind::job)->name() == "import");
+  CHECK(find(unasked, fermata::trace_kind::sent) == unasked.events.end());
+  loop.trace().start();
+  const fermata::trace_snapshot s = run();
+  const auto sent = find(s, fermata::trace_kind::sent);
+  const auto back = find(s, fermata::trace_kind::back);
+  REQUIRE((sent != s.events.end() && back != s.events.end()));
+  CHECK(sent->id == back->id);
+  CHECK(sent->begin <= sent->end);
+  CHECK(sent->end <= back->begin);
+  CHECK(back->begin <= back->end);
 }
 
 TEST_CASE("a lane holds its jobs to its share of the threads", "[promise][detach]") {

@@ -238,8 +238,8 @@ public:
   /// Work elsewhere (threads) that will come back by `post`: virtual time stands still meanwhile.
   void expect_post() noexcept { ++expected_posts_; }
   void got_post() noexcept { --expected_posts_; }
-  /// A detached job has ended.
-  void note_job(const job_times& t) noexcept;
+  /// A detached job of the task `name` has ended.
+  void note_job(const job_times& t, std::string_view name) noexcept;
   /// Jobs of this loop that run elsewhere and whose letter the end of the loop waits for.
   void job_leaves() noexcept { ++jobs_; }
   void job_is_back() noexcept { --jobs_; }
@@ -270,11 +270,15 @@ private:
 
   class running {
   public:
-    explicit running(event_loop& loop, std::source_location site = {});
+    /// Turns of the loop.
+    explicit running(event_loop& loop);
+    /// A call on the loop, which is a step, and the turns that follow.
+    running(event_loop& loop, std::source_location site);
     ~running();
     /// From now on a look asks whether `p` has settled. Lifetime: until the guard ends or p does.
     template <typename P>
     void wait_for(const P& p) noexcept {
+      loop_.note_step_ended();
       loop_.awaited_ = &p;
       loop_.is_awaited_ = [](const void* q) { return static_cast<const P*>(q)->is_pending(); };
     }
@@ -317,6 +321,7 @@ private:
   }
   void note_ready(const ready_node& n) noexcept;
   void run_observed(ready_node& n);
+  void note_step_ended() noexcept;
   [[nodiscard]] std::uint64_t next_random() noexcept;
   [[nodiscard]] bool pauses_by_seed() noexcept;
   void shuffle(node_list& nodes) noexcept;

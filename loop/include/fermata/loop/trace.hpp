@@ -49,6 +49,8 @@ enum class trace_kind : std::uint8_t {
   wake,   ///< something became ready: `id` is that of the task event that follows from it
   pause,  ///< a task gave the thread back: `id` as above
   job,    ///< a detached job on its thread, which is `id`
+  sent,   ///< the way of a job to the thread `id`: from its submission to its start
+  back,   ///< the way of its result to the loop, where it is delivered at `end`
   span    ///< named by the user; `id` is 0 where it began and ended in one run of a task
 };
 

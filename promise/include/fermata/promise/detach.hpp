@@ -64,6 +64,7 @@ private:
 
   event_loop* loop_ = nullptr;
   worker_lane* lane_ = nullptr;
+  context_ptr task_;  // that has submitted it, until it is back
   job_times times_;
   context::values_ptr values_;  // that it is called with
   bool is_expected_ = false;
