@@ -48,6 +48,7 @@ public:
     for (std::size_t i = 0; i < batch && !granted_.empty(); ++i) give(first(), tasks);
     if (!granted_.empty()) event_loop::make_ready_first(*this);
     while (ready_node* n = tasks.pop_back()) event_loop::make_ready_first(*n);
+    if (granted_.empty()) queue_.all_have_heard();
     if (is_called) queue_.go_on();  // the list may be gone afterwards
   }
   void lost() noexcept override { hurry(); }
@@ -56,6 +57,7 @@ public:
     node_list tasks;
     while (!granted_.empty()) give(first(), tasks);
     while (ready_node* n = tasks.pop_front()) event_loop::make_ready(*n);
+    queue_.all_have_heard();
   }
 
 private:
@@ -88,13 +90,15 @@ void wait_queue::grant_all() noexcept {
   all.append(nodes_);
   size_ = 0;
   ++round_;  // what is settled here may cancel those who come next: too late
-  const bool is_behind = rest_ != nullptr && !rest_->empty();
+  const bool stands_behind = is_behind();
   for (std::size_t n = 0; !all.empty(); ++n) {
-    if ((n == batch || is_behind) && keep_for_later(all)) return;
+    if ((n == batch || stands_behind) && keep_for_later(all)) return;
     auto& node = static_cast<wait_node&>(*all.pop_front());
     if (serve(node)) node.end(wait_stage::granted);
   }
 }
+
+bool wait_queue::is_behind() const noexcept { return rest_ != nullptr && !rest_->empty(); }
 
 bool wait_queue::keep_for_later(node_list& all) noexcept {
   wait_queue_rest* const rest = loop_ == nullptr ? nullptr : find_rest();

@@ -7,6 +7,7 @@
 #include <fermata/promise/combine.hpp>
 #include <fermata/promise/condition.hpp>
 #include <fermata/promise/event.hpp>
+#include <fermata/promise/mvar.hpp>
 #include <fermata/promise/pause.hpp>
 #include <fermata/promise/semaphore.hpp>
 #include <fermata/promise/test_loop.hpp>
@@ -15,6 +16,7 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <vector>
@@ -100,6 +102,78 @@ TEST_CASE("a broadcast and its end reach many in steps", "[promise][channel]") {
   b.reset();
   check_steps(loop, ends);
   for (const auto& p : ends) REQUIRE(!p.peek()->has_value());
+}
+
+TEST_CASE("a value reaches many that read an mvar in steps, also when it is gone",
+          "[promise][mvar]") {
+  fermata::event_loop loop;
+  fermata::mvar<int> v;
+  const auto first = wait_often([&] { return v.read(); });
+  CHECK(v.try_put(1));
+  CHECK(v.try_take() == 1);
+  check_steps(loop, first);
+  for (const auto& p : first) REQUIRE(*p.peek() == 1);
+
+  const auto early = wait_often([&] { return v.read(); });
+  CHECK(v.try_put(2));
+  CHECK(v.try_take() == 2);
+  const auto late = wait_often([&] { return v.read(); });
+  CHECK(v.try_put(3));
+  CHECK(settled(late) == 0);
+  check_steps(loop, early);
+  loop.run([&] { return until_settled(late); });
+  CHECK(*early.front().peek() == 2);
+  CHECK(*early.back().peek() == 3);  // the latest one
+  for (const auto& p : late) REQUIRE(*p.peek() == 3);
+}
+
+TEST_CASE("who reads an mvar that ends has the value that was put", "[promise][mvar]") {
+  fermata::event_loop loop;
+  auto value = std::make_shared<int>(7);
+  std::vector<promise<std::shared_ptr<int>>> all;
+  {
+    fermata::mvar<std::shared_ptr<int>> v;
+    all = wait_often([&] { return v.read(); });
+    CHECK(v.try_put(std::shared_ptr<int>(value)));
+  }
+  CHECK(settled(all) == many);
+  for (const auto& p : all) REQUIRE(**p.peek() == 7);
+  all.clear();
+  CHECK(value.use_count() == 1);
+}
+
+TEST_CASE("an mvar keeps no value for readers that have heard", "[promise][mvar]") {
+  fermata::event_loop loop;
+  auto value = std::make_shared<int>(7);
+  fermata::mvar<std::shared_ptr<int>> v;
+  auto all = wait_often([&] { return v.read(); });
+  CHECK(v.try_put(std::shared_ptr<int>(value)));
+  loop.run([&] { return until_settled(all); });
+  all.clear();
+  CHECK(v.try_take() == value);
+  CHECK(value.use_count() == 1);
+}
+
+TEST_CASE("a copy that fails rejects its read, not the put", "[promise][mvar]") {
+  struct brittle {
+    explicit brittle(int copies) : left(copies) {}
+    brittle(brittle&&) = default;
+    brittle(const brittle& other) : left(other.left - 1) {
+      if (other.left == 0) throw std::runtime_error("no copy");
+    }
+    int left;
+  };
+  fermata::event_loop loop;
+  fermata::mvar<brittle> v;
+  auto read = v.read().as_promise();
+  CHECK(v.try_put(brittle(0)));
+  CHECK(v.is_full());
+  CHECK_THROWS_WITH(std::move(read).get(), "no copy");
+  fermata::mvar<brittle> often;
+  const auto all = wait_often([&] { return often.read(); });
+  CHECK_THROWS_WITH(often.try_put(brittle(0)), "no copy");  // there is none for later
+  CHECK(settled(all) == 0);
+  CHECK_FALSE(often.is_full());
 }
 
 TEST_CASE("a channel that closes tells many in steps", "[promise][channel]") {

@@ -178,11 +178,14 @@ struct iterates : calls<R, F> {};
 
 template <typename R, typename F, typename U>
 struct maps : calls<R, F> {
-  std::deque<std::optional<U>> slots;
-  std::size_t present = 0;  // where U may be nothing
+  std::deque<std::optional<U>> slots;  // one for each that was started: no step makes many
+  std::size_t present = 0;             // where U may be nothing
+  auto start(std::ranges::iterator_t<R>& it) {
+    slots.emplace_back();
+    return calls<R, F>::start(it);
+  }
   bool took(std::size_t i, std::ranges::iterator_t<R>&, U value) {
     if constexpr (requires { value.has_value(); }) present += value.has_value() ? 1 : 0;
-    while (slots.size() <= i) slots.emplace_back();  // by few: as many as are under way
     slots[i].emplace(std::move(value));
     return false;
   }
@@ -190,11 +193,14 @@ struct maps : calls<R, F> {
 
 template <typename R, typename P>
 struct filters : asks<R, P> {
-  std::deque<bool> keeps;
+  std::deque<bool> keeps;  // one for each that was started
   std::size_t kept = 0;
+  auto start(std::ranges::iterator_t<R>& it) {
+    keeps.push_back(false);
+    return asks<R, P>::start(it);
+  }
   bool took(std::size_t i, std::ranges::iterator_t<R>&, bool yes) {
     kept += yes ? 1 : 0;
-    while (keeps.size() <= i) keeps.push_back(false);
     keeps[i] = yes;
     return false;
   }
@@ -218,9 +224,12 @@ struct finds : asks<R, P> {
   std::size_t known = 0;
   std::optional<std::ranges::iterator_t<R>> found;
 
-  bool took(std::size_t i, std::ranges::iterator_t<R>& it, bool yes) {
-    while (answers.size() <= i - known) answers.emplace_back(answer::none, it);
-    answers[i - known] = {yes ? answer::yes : answer::no, it};
+  auto start(std::ranges::iterator_t<R>& it) {
+    answers.emplace_back(answer::none, it);
+    return asks<R, P>::start(it);
+  }
+  bool took(std::size_t i, std::ranges::iterator_t<R>&, bool yes) {
+    answers[i - known].first = yes ? answer::yes : answer::no;
     while (!answers.empty() && answers.front().first == answer::no) {
       answers.pop_front();
       ++known;

@@ -5,12 +5,14 @@
 ///           `read` waits for a value and leaves it there. Without ends that close: a channel has
 ///           those.
 /// Order:    first in, first out; a value is handed over at once: to all that read, then to the one
-///           that has waited longest to take it.
+///           that has waited longest to take it. Of many that read the first 256 get it at once,
+///           the others in steps: they get the latest value that was put meanwhile.
 /// Pauses:   where it waits; else it checks the slice before it does anything.
 /// Thread:   loop.
-/// Rejects:  `cancelled`, `loop_closed`. A cancelled waiter leaves no hole and loses no value; a
-///           take whose promise nobody holds is passed by.
-/// Cost:     O(1) and no allocation; as a promise one.
+/// Rejects:  `cancelled`, `loop_closed`; a read with what the copy of the value throws. A cancelled
+///           waiter leaves no hole and loses no value; a take whose promise nobody holds is passed
+///           by.
+/// Cost:     O(1) and no allocation; as a promise one; a put O(tasks that read), in steps of 256.
 /// Lifetime: who waits for one that is destroyed is rejected with `contract_error`.
 #pragma once
 
@@ -18,8 +20,10 @@
 
 #include <concepts>
 #include <cstddef>
+#include <exception>
 #include <optional>
 #include <source_location>
+#include <type_traits>
 #include <utility>
 
 namespace fermata {
@@ -65,15 +69,52 @@ template <typename T>
 class mvar_read {
 public:
   using result = T;
-  using slot = std::optional<T>;
+  struct slot {
+    std::optional<T> value;
+    std::exception_ptr error;  // of the copy
+  };
   explicit mvar_read(mvar<T>& v) noexcept : mvar_(&v) {}
   [[nodiscard]] bool is_ready() const noexcept { return mvar_->is_full(); }
   [[nodiscard]] T perform() { return *mvar_->value_; }
-  [[nodiscard]] T take(slot& value) { return std::move(*value); }
+  [[nodiscard]] T take(slot& s) {
+    if (s.error) std::rethrow_exception(std::move(s.error));
+    return std::move(*s.value);
+  }
   [[nodiscard]] wait_queue& queue() const noexcept { return mvar_->readers_; }
 
 private:
   mvar<T>* mvar_;
+};
+
+/// Those who wait to read: each gets a copy of what is put, many of them later.
+template <typename T>
+class read_queue final : public wait_queue {
+public:
+  read_queue() noexcept = default;
+  ~read_queue() { hurry(); }  // while it is known what they get
+  /// Throws: what the copy for those who hear later does; then nobody has got it.
+  void show(const T& value) {
+    if (empty() && !is_behind()) return;
+    if (size() > batch || is_behind()) kept_.emplace(value);
+    const T* const outer = std::exchange(shown_, &value);
+    grant_all();
+    shown_ = outer;
+  }
+
+private:
+  bool give_to(wait_node& n) noexcept override {
+    auto& slot = waiting<mvar_read<T>>::slot_of(n);
+    try {
+      slot.value.emplace(shown_ != nullptr ? *shown_ : *kept_);
+    } catch (...) {
+      slot.error = std::current_exception();
+    }
+    return true;
+  }
+  void all_have_heard() noexcept override { kept_.reset(); }
+
+  const T* shown_ = nullptr;  // while it is granted to all
+  std::optional<T> kept_;     // for those who hear later
 };
 
 }  // namespace detail
@@ -119,12 +160,7 @@ private:
 
   // It is empty, and so nobody waits to put.
   void store(T&& value) {
-    if constexpr (std::copy_constructible<T>) {
-      while (detail::wait_node* n = readers_.front_wanted()) {
-        detail::waiting<detail::mvar_read<T>>::slot_of(*n).emplace(std::as_const(value));
-        readers_.grant(*n);
-      }
-    }
+    if constexpr (std::copy_constructible<T>) readers_.show(value);
     if (detail::wait_node* n = takers_.front_wanted()) {
       detail::waiting<detail::mvar_take<T>>::slot_of(*n).emplace(std::move(value));
       takers_.grant(*n);
@@ -154,7 +190,9 @@ private:
   std::optional<T> value_;
   detail::wait_queue putters_;
   detail::wait_queue takers_;
-  detail::wait_queue readers_;
+  // Nobody reads what cannot be copied.
+  std::conditional_t<std::copy_constructible<T>, detail::read_queue<T>, detail::wait_queue>
+      readers_;
 };
 
 }  // namespace fermata

@@ -243,7 +243,7 @@ private:
   detail::state<T>* state_ = nullptr;
 };
 
-template <typename T>
+template <typename T = void>
 struct promise_and_resolver {
   promise<T> future;
   resolver<T> settle;

@@ -124,6 +124,10 @@ protected:
   /// Calls `go_on` in a step of its own. False: it cannot.
   [[nodiscard]] bool go_on_later() noexcept;
   virtual void go_on() noexcept {}
+  /// Whether some of those that were granted to all have not heard yet.
+  [[nodiscard]] bool is_behind() const noexcept;
+  /// The last of them has heard.
+  virtual void all_have_heard() noexcept {}
   /// Ends what grants to all have left to do, here and now.
   void hurry() noexcept;
 
