@@ -2,14 +2,28 @@
 // What tests of files and sockets share.
 #pragma once
 
+#include "support/policy.hpp"
+#include "support/temp_repository.hpp"
+
 #include <fermata/loop/worker_pool.hpp>
 #include <fermata/promise/pause.hpp>
 
 #include <cstddef>
 #include <filesystem>
 #include <iterator>
+#include <string>
 
 namespace fermata::test {
+
+/// A loop and a folder.
+struct place {
+  event_loop loop{testing::options_of_run()};
+  temp_folder folder;
+
+  [[nodiscard]] std::string path(const std::string& name) const {
+    return (folder.path() / name).string();
+  }
+};
 
 /// How many descriptors this process has open.
 inline std::ptrdiff_t open_descriptors() {

@@ -47,14 +47,8 @@ using fermata::testing::options_of_run;
 
 namespace {
 
-/// A loop and a folder.
-struct place {
-  event_loop loop{options_of_run()};
-  temp_folder folder;
-
-  [[nodiscard]] std::string path(const std::string& name) const {
-    return (folder.path() / name).string();
-  }
+/// A loop and a folder with files.
+struct place : fermata::test::place {
   [[nodiscard]] std::string content(const std::string& name) const {
     return fermata::test::read_file(folder.path() / name);
   }

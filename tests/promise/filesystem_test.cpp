@@ -42,13 +42,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct place {
-  event_loop loop{options_of_run()};
-  temp_folder folder;
-
-  [[nodiscard]] std::string path(const std::string& name) const {
-    return (folder.path() / name).string();
-  }
+struct place : fermata::test::place {
   template <typename Start>
   auto run(Start start) {
     return loop.run(start);
