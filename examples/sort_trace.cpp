@@ -18,7 +18,7 @@ namespace {
 
 void note(std::string& trace, const numbers& list) {
   for (const int n : list) trace += std::to_string(n) + "|";
-  trace.back() = ' ';
+  trace.back() = '\n';
 }
 
 std::pair<numbers, numbers> split(const numbers& list) {
@@ -54,9 +54,9 @@ promise<numbers> sort(numbers list, std::string& trace) {
 
 const numbers unsorted = {3, 4, 2, 1, 7, 5, 8, 9, 0, 6};
 const numbers sorted = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
-const std::string first_lines = "3|4|2|1|7|5|8|9|0|6 3|4|2|1|7 ";
-const std::string depth_first = first_lines + "3|4 2|1|7 1|7 5|8|9|0|6 5|8 9|0|6 0|6 ";
-const std::string by_level = first_lines + "5|8|9|0|6 3|4 2|1|7 5|8 9|0|6 1|7 0|6 ";
+const std::string first_lines = "3|4|2|1|7|5|8|9|0|6\n3|4|2|1|7\n";
+const std::string depth_first = first_lines + "3|4\n2|1|7\n1|7\n5|8|9|0|6\n5|8\n9|0|6\n0|6\n";
+const std::string by_level = first_lines + "5|8|9|0|6\n3|4\n2|1|7\n5|8\n9|0|6\n1|7\n0|6\n";
 
 bool has_trace(policy when, const std::string& expected) {
   fermata::loop_options options;
@@ -64,7 +64,7 @@ bool has_trace(policy when, const std::string& expected) {
   fermata::event_loop loop(std::move(options));
   std::string trace;
   const numbers result = loop.run([&] { return sort(unsorted, trace); });
-  std::printf("%s: %s\n", when.to_string().c_str(), trace.c_str());
+  std::printf("with both, %s:\n%s\n", when.to_string().c_str(), trace.c_str());
   return result == sorted && trace == expected;
 }
 
@@ -73,7 +73,7 @@ bool has_trace(policy when, const std::string& expected) {
 int main() {
   std::string trace;
   bool ok = sort_plainly(unsorted, trace) == sorted && trace == depth_first;
-  std::printf("plain: %s\n", trace.c_str());
+  std::printf("plain:\n%s\n", trace.c_str());
   ok = has_trace(policy::greedy(), depth_first) && ok;
   return has_trace(policy::always(), by_level) && ok ? 0 : 1;
 }
