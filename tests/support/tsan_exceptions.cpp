@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Tells ThreadSanitizer how threads share an exception. The count of an exception_ptr is atomic, but
-// in libstdc++.so, which is not instrumented: an exception that crosses threads, and is let go last
-// by another thread than the one that read it, would be reported as a race of its end. Linked into
-// every program of a build with -fsanitize=thread, in front of the two functions of libstdc++ that
-// let an exception go.
+// Tells ThreadSanitizer how threads share an exception. The count of an exception_ptr is atomic,
+// but in libstdc++.so, which is not instrumented: an exception that crosses threads, and is let go
+// last by another thread than the one that read it, would be reported as a race of its end. Linked
+// into every program of a build with -fsanitize=thread, in front of the two functions of libstdc++
+// that let an exception go.
 #include <dlfcn.h>
 #include <sanitizer/tsan_interface.h>
 
