@@ -5,7 +5,7 @@
 # shellcheck disable=SC2154
 
 # Lines "program bench figure unit value" on stdin; one JSON line a figure and program. Ours names
-# the best peer by its median and the ratio to it: under 1 is ahead, but for rates (1/s) over 1.
+# the best peer by its median and the ratio to it: under 1 is ahead, but for rates (1/s, jobs/s) over 1.
 summarise() {
   awk '
     function middle(v, n,   i, k, t) { # sorts v
@@ -16,7 +16,7 @@ summarise() {
       }
       return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
     }
-    function better(a, b, u) { return u == "1/s" ? a > b : a < b }
+    function better(a, b, u) { return u ~ /\/s$/ ? a > b : a < b }
     {
       key = $1 " " $2 " " $3
       if (!(key in count)) order[++keys] = key

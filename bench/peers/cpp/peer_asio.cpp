@@ -197,7 +197,7 @@ struct detaching {
 void detach(const settings& s) {
   detaching d;
   bench::print_figure("c7_lat", "us", d.time(s, 1, 200) / 1e3);
-  bench::print_figure("c7_pipe64", "1/s", 1e9 / d.time(s, 64, 200));
+  bench::print_figure("c7_pipe64", "jobs/s", 1e9 / d.time(s, 64, 200));
 }
 
 struct sleeper {

@@ -79,7 +79,7 @@ double time_jobs(const settings& s, std::size_t lanes, long each) {
 void detach(const settings& s) {
   setenv("UV_THREADPOOL_SIZE", "2", 1);
   bench::print_figure("c7_lat", "us", time_jobs(s, 1, 200) / 1e3);
-  bench::print_figure("c7_pipe64", "1/s", 1e9 / time_jobs(s, 64, 200));
+  bench::print_figure("c7_pipe64", "jobs/s", 1e9 / time_jobs(s, 64, 200));
 }
 
 void sleepers(const settings& s) {

@@ -116,7 +116,7 @@ func detach() {
 		return x
 	}
 	const lanes, each = 64, 200
-	print("c7_goroutines64", "1/s", 1e9/nsAnOperation(lanes*each, func() {
+	print("c7_goroutines64", "jobs/s", 1e9/nsAnOperation(lanes*each, func() {
 		done := make(chan int, lanes)
 		for i := 0; i < lanes; i++ {
 			go func() { done <- inTurn(each) }()

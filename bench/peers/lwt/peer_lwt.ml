@@ -215,7 +215,7 @@ let detach () =
     ns_an_operation (lanes * each) (fun () ->
         ignore (run (fun () -> Lwt.all (List.init lanes (fun _ -> in_turn each 0)))))
   in
-  print "c7_pipe64" "1/s" (1e9 /. ns)
+  print "c7_pipe64" "jobs/s" (1e9 /. ns)
 
 (* c9 *)
 let resident_bytes () =

@@ -231,5 +231,5 @@ pub fn detach() {
             while set.join_next().await.is_some() {}
         })
     });
-    print("c7_pipe64", "1/s", 1e9 / ns);
+    print("c7_pipe64", "jobs/s", 1e9 / ns);
 }

@@ -1,0 +1,16 @@
+# Runs one CASE of BENCH for a moment: it ends with 0, prints nothing but lines "figure unit value",
+# and each of FIGURES ("figure unit") is among them.
+execute_process(COMMAND ${BENCH} --ms 1 ${CASE} RESULT_VARIABLE status OUTPUT_VARIABLE out)
+if(NOT status EQUAL 0)
+  message(FATAL_ERROR "${CASE}: exit status ${status}")
+endif()
+string(REGEX REPLACE "[a-z0-9_]+ [A-Za-z/]+ [0-9.e+-]+\n" "" rest "${out}")
+if(NOT rest STREQUAL "")
+  message(FATAL_ERROR "${CASE}: no figure: ${rest}")
+endif()
+foreach(figure IN LISTS FIGURES)
+  string(FIND "\n${out}" "\n${figure} " at)
+  if(at EQUAL -1)
+    message(FATAL_ERROR "${CASE}: \"${figure}\" is missing:\n${out}")
+  endif()
+endforeach()
