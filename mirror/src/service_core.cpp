@@ -3,8 +3,6 @@
 
 #include "service_core.hpp"
 
-#include <fermata/git_mem/git_view.hpp>
-
 #include <algorithm>
 #include <cmath>
 #include <random>
@@ -47,7 +45,6 @@ service_core::service_core(service_options o)
       catalogue(options.archives.allow_file),
       started(loop.now()),
       sampled(started) {
-  git_mem::prepare();
   if (!options.data_directory.empty()) data.emplace(options.data_directory);
   if (!options.archives.folder.empty()) archives.emplace(options.archives, catalogue);
 }

@@ -66,12 +66,15 @@ for program in fermata-probe fermata-git; do
   esac
 done
 dpkg-deb -x "$mirror" "$work/mirror"
-for library in libc6 libstdc++6 libuv1 libgit2-1.5; do
+for library in libc6 libstdc++6 libuv1 libcurl4; do
   case $(dpkg-deb -f "$mirror" Depends) in
     *"$library"*) ;;
     *) fail "fermata-mirror: no $library in Depends" ;;
   esac
 done
+case $(dpkg-deb -f "$mirror" Depends) in
+  *libgit2*) fail "fermata-mirror: it needs libgit2" ;; # it reads git with what is ours
+esac
 
 # The service: what the package brings, and its unit's command, which serves.
 root=$work/mirror
