@@ -32,8 +32,13 @@ make_repository
 start_mirror --remote "$work/r" --access-log "$work/access" --data "$work/data"
 mirror_port=${address##*:}
 
-reached() { # how many requests for a path have reached the mirror
-  sleep 0.5 # its log is written five times a second
+# How many requests for a path have reached the mirror. Its log is in order: when a request that was
+# sent last stands in it, so do all before that.
+reached() {
+  local mark
+  mark=$(date +%s%N)
+  curl -sf -o "$work/mark" "$address/healthz?$mark"
+  within 20 grep -q "healthz?$mark " "$work/access"
   grep -c "\"GET $1 " "$work/access" || true
 }
 get() { curl -sf -o "$work/got" -D "$work/head" "$@"; }
