@@ -95,11 +95,13 @@ struct voice {
     };
   }
 
-  void progress() {
-    if (of == nullptr || quiet || format == log_format::json) return;
+  void progress(const fermata::mirror::progress_status& p) {
+    if (quiet || format == log_format::json) return;
     const auto now = std::chrono::steady_clock::now() - began;
-    err.write(
-        line.update(of->progress(), std::chrono::duration_cast<std::chrono::milliseconds>(now)));
+    err.write(line.update(p, std::chrono::duration_cast<std::chrono::milliseconds>(now)));
+  }
+  void progress() {
+    if (of != nullptr) progress(of->progress());
   }
 
   const service* of = nullptr;
@@ -114,16 +116,22 @@ struct voice {
   std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
 };
 
+// Of the work or, where there is none, of the downloads, to their last one.
 promise<> show_progress(const service& s, voice& v) {
+  bool was_downloading = false;
   for (;;) {
-    const bool busy = s.progress().phase.has_value();
-    if (busy) {
+    const auto batch = s.downloads();
+    const bool downloads = batch && batch->is_active;
+    const bool works = s.progress().phase.has_value();
+    if (works) {
       v.progress();
-    } else {
-      v.err.write(v.line.end());
+    } else if (downloads || was_downloading) {
+      v.progress(fermata::mirror::progress_of(*batch));
     }
+    if (!works && !downloads) v.err.write(v.line.end());
+    was_downloading = downloads;
     v.out.flush();
-    promise<> tick = fermata::sleep_for(busy ? busy_tick : idle_tick);
+    promise<> tick = fermata::sleep_for(works || downloads ? busy_tick : idle_tick);
     co_await tick;
   }
 }
@@ -134,6 +142,9 @@ std::string manager_text(const service& s) {
   std::string text = "STATUS=" + std::string(to_string(now.state));
   if (now.commit) text += ", serving " + now.commit->substr(0, 12);
   if (now.progress.phase) text += ": " + fermata::mirror::progress_text(now.progress);
+  if (const auto batch = s.downloads(); batch && batch->is_active) {
+    text += "; " + fermata::mirror::progress_text(fermata::mirror::progress_of(*batch));
+  }
   if (now.error.message) text += "; last error: " + *now.error.message;
   std::replace(text.begin(), text.end(), '\n', ' ');
   return text;

@@ -5,6 +5,8 @@
 
 #include "text.hpp"
 
+#include <fermata/mirror/service_status.hpp>
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -41,6 +43,18 @@ std::string download(const download_status& d) {
                      facts, html_escaped(d.url));
 }
 
+// How far all of them are.
+std::string batch(const batch_status& b) {
+  const progress_status p = progress_of(b);
+  const auto share = p.share();
+  if (!share) return {};
+  std::string facts = fmt::format("<span><strong>{}</strong> of {} done</span><span>{}</span>",
+                                  with_commas(b.done), with_commas(b.total), human_bytes(b.bytes));
+  if (p.bytes_per_second) facts += "<span>" + human_bytes(*p.bytes_per_second) + "/s</span>";
+  if (const auto left = p.left()) facts += "<span>" + human_duration(*left) + " left</span>";
+  return bar(*share) + "<div class=\"facts\">" + facts + "</div>";
+}
+
 // A form that asks for one reason's downloads again.
 std::string retry_form(std::string_view reason, bool needs_secret) {
   return fmt::format(
@@ -52,12 +66,31 @@ std::string retry_form(std::string_view reason, bool needs_secret) {
                    : "");
 }
 
-std::string failure_lines(const failure_group& g) {
+// For an archive whose URL is dead: by a checksum.
+std::string find_form() {
+  return fmt::format(
+      "<form class=\"find\" method=\"get\" action=\"{}\"><input name=\"checksum\" required "
+      "placeholder=\"md5, sha256=... or sha512=...\" aria-label=\"a checksum\">"
+      "<button>Find</button></form>",
+      find_path);
+}
+
+// To the minute: a page that changes each second could not be read.
+std::string minute_text(std::chrono::sys_seconds t) {
+  std::string text = iso_time(t).substr(0, 16);
+  text[10] = ' ';
+  return "<time>" + text + " UTC</time>";
+}
+
+std::string failure_lines(const failure_group& g, std::chrono::sys_seconds now) {
   std::string items;
   for (const failed_download& f : g.examples) {
-    items += fmt::format("<li><strong>{}</strong> {}<span>{}; {} {}, next in {}</span></li>",
-                         html_escaped(f.packages), html_escaped(f.url), html_escaped(f.text),
-                         f.tries, f.tries == 1 ? "try" : "tries", human_duration(f.next_try));
+    const bool says_where = f.text.find(f.url) != std::string::npos;
+    const auto next = std::chrono::ceil<std::chrono::minutes>(now + f.next_try);
+    items += fmt::format(
+        "<li><strong>{}</strong> {}<span>{}</span><span>{} {} since {}, next {}</span></li>",
+        html_escaped(f.packages), says_where ? "" : html_escaped(f.url), html_escaped(f.text),
+        f.tries, f.tries == 1 ? "try" : "tries", minute_text(f.since), minute_text(next));
   }
   if (g.count > g.examples.size()) {
     items += fmt::format("<li>and {} more</li>", with_commas(g.count - g.examples.size()));
@@ -75,7 +108,9 @@ std::string archives_card(const archive_status& a) {
     html += fmt::format(
         "<div class=\"facts\"><span><strong>{}</strong> of {} are here</span>{}{}</div>",
         with_commas(a.present), with_commas(named),
-        a.waiting == 0 ? "" : fmt::format("<span>{} wait</span>", with_commas(a.waiting)),
+        a.waiting == 0 ? ""
+                       : fmt::format("<span>{} {}</span>", with_commas(a.waiting),
+                                     a.on_demand ? "when asked for" : "wait"),
         a.failed == 0 ? "" : fmt::format("<span>{} failed</span>", with_commas(a.failed)));
   }
   std::string rows = row(
@@ -87,10 +122,14 @@ std::string archives_card(const archive_status& a) {
   }
   rows += row("Given to clients", with_commas(a.hits));
   rows += row_if("Fetched for them", a.fetched) + row_if("Not there", a.misses);
+  if (a.store.partial != 0) {
+    rows += row("Partly here", fmt::format("{} in {}", human_bytes(a.store.partial_bytes),
+                                           with_commas(a.store.partial)));
+  }
   rows += row_if("Downloaded", a.downloaded) + row_if("Named by nothing", a.store.unnamed);
   rows += row_if("Damaged, set aside", a.store.damaged) + row_if("Verified", a.checked);
   if (a.offline) rows += row("Downloads", "off: the mirror is offline");
-  return html + "<dl class=\"apart\">" + rows + "</dl></section>\n";
+  return html + "<dl class=\"apart\">" + rows + "</dl>" + find_form() + "</section>\n";
 }
 
 std::string downloads_card(const archive_status& a) {
@@ -98,18 +137,21 @@ std::string downloads_card(const archive_status& a) {
   std::string items;
   for (const download_status& d : a.active) items += download(d);
   return fmt::format(
-      "<section id=\"downloads\" class=\"card\"><h2>Now: {} {}</h2><ul class=\"list\">{}</ul>"
+      "<section id=\"downloads\" class=\"card\"><h2>Now: {} {}</h2>{}<ul class=\"list\">{}</ul>"
       "</section>\n",
-      a.active.size(), a.active.size() == 1 ? "download" : "downloads", items);
+      a.active.size(), a.active.size() == 1 ? "download" : "downloads", batch(a.batch), items);
 }
 
-std::string failures_card(const archive_status& a, bool needs_secret) {
+std::string failures_card(const archive_status& a,
+                          std::chrono::sys_seconds now,
+                          bool needs_secret) {
   if (a.failures.empty()) return "<section id=\"failures\" hidden></section>\n";
   std::string groups;
   for (const failure_group& g : a.failures) {
     groups += fmt::format(
-        "<details><summary><strong>{}</strong> {}</summary><ul class=\"list\">{}</ul>{}</details>",
-        with_commas(g.count), html_escaped(g.reason), failure_lines(g),
+        "<details data-key=\"{1}\"><summary><strong>{0}</strong> {1}</summary>"
+        "<ul class=\"list\">{2}</ul>{3}</details>",
+        with_commas(g.count), html_escaped(g.reason), failure_lines(g, now),
         retry_form(g.reason, needs_secret));
   }
   return fmt::format(

@@ -6,14 +6,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
-#include <functional>
 #include <unordered_map>
 #include <utility>
 
@@ -22,25 +20,6 @@ namespace {
 
 constexpr std::size_t piece_bytes = std::size_t{1} << 20;
 constexpr std::array<hash_kind, 3> order{hash_kind::sha256, hash_kind::md5, hash_kind::sha512};
-
-const EVP_MD* algorithm(hash_kind kind) {
-  switch (kind) {
-    case hash_kind::md5:
-      return EVP_md5();
-    case hash_kind::sha256:
-      return EVP_sha256();
-    case hash_kind::sha512:
-      break;
-  }
-  return EVP_sha512();
-}
-
-[[noreturn]] void fail(const std::string& what) {
-  const int code = errno;
-  const error e = uv_error(code, what);
-  if (code == ENOSPC || code == EDQUOT) throw store_full(e.code(), what);
-  throw error(e);
-}
 
 void make_folder(const std::string& path) {
   if (::mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) fail("cannot make the folder " + path);
@@ -69,20 +48,6 @@ inode inode_of(const std::string& path) {
   if (::stat(path.c_str(), &s) == 0) return {s.st_dev, s.st_ino};
   if (errno != ENOENT) fail("cannot look at " + path);
   return {};
-}
-
-// Calls f(name, inode) for what is in a folder; one that is not there is empty.
-void for_each_name(const std::string& folder,
-                   const std::function<void(const std::string&, ino_t)>& f) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> open(::opendir(folder.c_str()), ::closedir);
-  if (open == nullptr) {
-    if (errno == ENOENT || errno == ENOTDIR) return;
-    fail("cannot open the folder " + folder);
-  }
-  while (const dirent* e = ::readdir(open.get())) {
-    const std::string name = e->d_name;
-    if (name != "." && name != "..") f(name, e->d_ino);
-  }
 }
 
 struct named_file {
@@ -143,93 +108,24 @@ std::uint64_t size_of(const std::string& path) {
 
 }  // namespace
 
-triple_digest::triple_digest() {
-  for (evp_md_ctx_st*& c : contexts_) c = EVP_MD_CTX_new();
-  restart();
-}
-triple_digest::~triple_digest() {
-  for (evp_md_ctx_st* c : contexts_) EVP_MD_CTX_free(c);
+void fail(const std::string& what) {
+  const int code = errno;
+  const error e = uv_error(code, what);
+  if (code == ENOSPC || code == EDQUOT) throw store_full(e.code(), what);
+  throw error(e);
 }
 
-void triple_digest::restart() {
-  for (const hash_kind kind : hash_kinds) {
-    evp_md_ctx_st* c = contexts_[static_cast<std::size_t>(kind)];
-    if (c == nullptr || EVP_DigestInit_ex(c, algorithm(kind), nullptr) != 1) {
-      throw error("cannot start a " + std::string(to_string(kind)) + " (libcrypto)");
-    }
+void for_each_name(const std::string& folder,
+                   const std::function<void(const std::string&, ino_t)>& f) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> open(::opendir(folder.c_str()), ::closedir);
+  if (open == nullptr) {
+    if (errno == ENOENT || errno == ENOTDIR) return;
+    fail("cannot open the folder " + folder);
   }
-}
-
-void triple_digest::update(std::string_view bytes) {
-  for (evp_md_ctx_st* c : contexts_) {
-    if (EVP_DigestUpdate(c, bytes.data(), bytes.size()) != 1) {
-      throw error("cannot hash (libcrypto)");
-    }
+  while (const dirent* e = ::readdir(open.get())) {
+    const std::string name = e->d_name;
+    if (name != "." && name != "..") f(name, e->d_ino);
   }
-}
-
-std::array<archive_hash, 3> triple_digest::finish() {
-  std::array<archive_hash, 3> hashes;
-  for (const hash_kind kind : hash_kinds) {
-    const auto k = static_cast<std::size_t>(kind);
-    std::array<std::uint8_t, EVP_MAX_MD_SIZE> sum{};
-    if (EVP_DigestFinal_ex(contexts_[k], sum.data(), nullptr) != 1) {
-      throw error("cannot hash (libcrypto)");
-    }
-    hashes[k] = archive_hash(kind, {sum.data(), hash_bytes(kind)});
-  }
-  return hashes;
-}
-
-new_archive::new_archive(const std::string& folder)
-    : folder_(folder), path_(folder + "/.new/XXXXXX") {
-  file_ = ::mkostemp(path_.data(), O_CLOEXEC);
-  if (file_ < 0) fail("cannot make a file in " + folder + "/.new");
-  ::fchmod(file_, 0644);
-}
-
-new_archive::~new_archive() {
-  ::close(file_);
-  if (!path_.empty()) ::unlink(path_.c_str());
-}
-
-void new_archive::write(std::string_view bytes) {
-  digest_.update(bytes);
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(file_, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("cannot write " + path_);
-    bytes.remove_prefix(static_cast<std::size_t>(n));
-    size_ += static_cast<std::uint64_t>(n);
-  }
-}
-
-void new_archive::rewind() {
-  if (::ftruncate(file_, 0) != 0 || ::lseek(file_, 0, SEEK_SET) != 0) fail("cannot empty " + path_);
-  size_ = 0;
-  digest_.restart();
-}
-
-void new_archive::check(const stored_archive& a, const std::vector<archive_hash>& declared) const {
-  for (const archive_hash& d : declared) {
-    const archive_hash& real = a.hashes[static_cast<std::size_t>(d.kind())];
-    if (real != d) {
-      throw archive_mismatch(std::string(to_string(d.kind())) + " is " + real.hex() +
-                             ", declared is " + d.hex());
-    }
-  }
-}
-
-stored_archive new_archive::commit(const std::vector<archive_hash>& declared) {
-  stored_archive a;
-  a.hashes = digest_.finish();
-  a.size = size_;
-  check(a, declared);
-  if (::fsync(file_) != 0) fail("cannot sync " + path_);
-  name_archive(folder_, path_, a.hashes);
-  ::unlink(path_.c_str());
-  path_.clear();
-  return a;
 }
 
 archive_reading::archive_reading(const std::string& path) : path_(path) {
@@ -303,9 +199,6 @@ found_archives find_archives(std::stop_token stop, const std::string& folder) {
   if (code) throw error(code, "cannot make the folder " + folder);
   for (const hash_kind kind : hash_kinds) make_folder(folder + "/" + std::string(to_string(kind)));
   make_folder(folder + "/.new");
-  for_each_name(folder + "/.new", [&](const std::string& name, ino_t) {
-    ::unlink((folder + "/.new/" + name).c_str());
-  });
   found_archives found;
   for (auto& [number, f] : read_names(folder)) {
     if (stop.stop_requested()) break;

@@ -4,59 +4,28 @@
 // Throws: `error`, `store_full`, `archive_mismatch`.
 #pragma once
 
-#include <fermata/http/shared_bytes.hpp>
+#include "triple_digest.hpp"
+
 #include <fermata/mirror/archive_store.hpp>
+
+#include <sys/types.h>
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <functional>
 #include <stop_token>
 #include <string>
-#include <string_view>
 #include <vector>
-
-struct evp_md_ctx_st;
 
 namespace fermata::mirror {
 
-/// md5, sha256 and sha512 of the same bytes.
-class triple_digest {
-public:
-  triple_digest();
-  ~triple_digest();
-  triple_digest(const triple_digest&) = delete;
-  triple_digest& operator=(const triple_digest&) = delete;
-  void update(std::string_view bytes);
-  /// Once; `restart` begins anew.
-  [[nodiscard]] std::array<archive_hash, 3> finish();
-  void restart();
+/// Throws what `errno` says; `store_full` where that is no room.
+[[noreturn]] void fail(const std::string& what);
 
-private:
-  std::array<evp_md_ctx_st*, 3> contexts_{};
-};
-
-/// A file below FOLDER/.new; removed with this unless it was committed.
-class new_archive {
-public:
-  explicit new_archive(const std::string& folder);
-  ~new_archive();
-  new_archive(const new_archive&) = delete;
-  new_archive& operator=(const new_archive&) = delete;
-
-  void write(std::string_view bytes);
-  void rewind();
-  [[nodiscard]] stored_archive commit(const std::vector<archive_hash>& declared);
-
-private:
-  void check(const stored_archive& a, const std::vector<archive_hash>& declared) const;
-
-  std::string folder_;
-  std::string path_;
-  int file_ = -1;
-  std::uint64_t size_ = 0;
-  triple_digest digest_;
-};
+/// Calls f(name, inode) for what is in a folder; one that is not there is empty.
+void for_each_name(const std::string& folder,
+                   const std::function<void(const std::string&, ino_t)>& f);
 
 /// A stored file that is being read through.
 class archive_reading {
@@ -83,7 +52,7 @@ struct found_archives {
   std::size_t damaged = 0;
 };
 
-/// Makes the folders, empties .new, looks at all names and mends what lacks some.
+/// Makes the folders, looks at all names and mends what lacks some.
 [[nodiscard]] found_archives find_archives(std::stop_token stop, const std::string& folder);
 
 /// Gives the file at `from` its three names. False: it had all.

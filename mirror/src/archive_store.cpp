@@ -2,15 +2,15 @@
 // What is stored is known in memory, by all names; the files are touched on the pool alone.
 
 #include "archive_files.hpp"
+#include "archive_store_parts.hpp"
+#include "new_archive.hpp"
 
-#include <fermata/mirror/archive_store.hpp>
 #include <fermata/promise/detach.hpp>
 #include <fermata/promise/filesystem.hpp>
 #include <fermata/promise/pause.hpp>
 #include <fermata/promise/sleep.hpp>
 
 #include <charconv>
-#include <deque>
 #include <map>
 #include <utility>
 
@@ -20,8 +20,15 @@ namespace {
 constexpr std::chrono::microseconds put_cost{2};
 constexpr std::size_t longest_unnamed_bytes = std::size_t{64} << 20;
 
-found_archives find_in(std::stop_token stop, std::string folder) {
-  return find_archives(stop, folder);
+struct found_all {
+  found_archives whole;
+  found_partials partial;
+};
+found_all find_in(std::stop_token stop, std::string folder) {
+  found_all found;
+  found.whole = find_archives(stop, folder);
+  found.partial = find_partials(folder);
+  return found;
 }
 std::shared_ptr<archive_reading> open_reading(std::string path) {
   return std::make_shared<archive_reading>(path);
@@ -35,46 +42,6 @@ void take_away(std::string folder, stored_archive a, bool aside) {
 }
 
 }  // namespace
-
-struct archive_store::parts {
-  void put(const stored_archive& a) {
-    if (by_hash.contains(a.key())) return;
-    std::size_t slot = slots.size();
-    if (free_slots.empty()) {
-      slots.emplace_back();
-    } else {
-      slot = free_slots.back();
-      free_slots.pop_back();
-    }
-    slots[slot] = a;
-    for (const archive_hash& h : a.hashes) by_hash[h] = slot;
-    ++counts.archives;
-    counts.bytes += a.size;
-  }
-  void forget(const archive_hash& key) {
-    const auto at = by_hash.find(key);
-    if (at == by_hash.end()) return;
-    const std::size_t slot = at->second;
-    const stored_archive a = *slots[slot];
-    for (const archive_hash& h : a.hashes) {
-      const auto named = by_hash.find(h);
-      if (named != by_hash.end() && named->second == slot) by_hash.erase(named);
-    }
-    slots[slot].reset();
-    free_slots.push_back(slot);
-    --counts.archives;
-    counts.bytes -= a.size;
-    counts.is_full = false;
-  }
-
-  std::string folder;
-  store_counts counts;
-  std::deque<std::optional<stored_archive>> slots;
-  std::vector<std::size_t> free_slots;
-  std::map<archive_hash, std::size_t> by_hash;
-  std::map<archive_hash, std::chrono::sys_seconds> unnamed;  // by sha256: since when
-  std::uint64_t under_way = 0;                               // bytes that writers have taken
-};
 
 archive_store::archive_store() : parts_(std::make_unique<parts>()) {}
 archive_store::~archive_store() = default;
@@ -115,11 +82,16 @@ promise<std::unique_ptr<archive_store>> archive_store::open(std::string folder,
   parts& p = *store->parts_;
   p.folder = std::move(folder);
   p.counts.quota_bytes = options.quota_bytes;
-  promise<found_archives> finding = detach(find_in, p.folder);
-  found_archives found = co_await std::move(finding);
-  p.counts.damaged = found.damaged;
-  for (const stored_archive& a : found.whole) {
+  promise<found_all> finding = detach(find_in, p.folder);
+  found_all found = co_await std::move(finding);
+  p.counts.damaged = found.whole.damaged;
+  p.counts.refused_partial = found.partial.refused;
+  for (const stored_archive& a : found.whole.whole) {
     p.put(a);
+    co_await maybe_pause(put_cost);
+  }
+  for (const auto& [name, bytes] : found.partial.sizes) {
+    p.set_partial(name, bytes);
     co_await maybe_pause(put_cost);
   }
   promise<std::string> loading = load_unnamed(p.folder + "/unnamed");
@@ -141,95 +113,6 @@ std::string archive_store::path_of(const archive_hash& hash) const {
 }
 
 store_counts archive_store::counts() const noexcept { return parts_->counts; }
-
-// ---- writing ----
-
-struct archive_store::writer::state {
-  explicit state(const std::string& folder) : file(folder) {}
-  new_archive file;
-  std::uint64_t size = 0;  // the loop's
-};
-
-archive_store::writer::writer(writer&& other) noexcept
-    : store_(other.store_),
-      state_(std::move(other.state_)),
-      counted_(std::exchange(other.counted_, 0)) {}
-
-archive_store::writer& archive_store::writer::operator=(writer&& other) noexcept {
-  std::swap(store_, other.store_);
-  std::swap(state_, other.state_);
-  std::swap(counted_, other.counted_);
-  return *this;
-}
-
-// The file is closed and removed on the pool, where there still is one.
-archive_store::writer::~writer() {
-  if (counted_ > 0) store_->parts_->under_way -= counted_;
-  if (state_ == nullptr) return;
-  try {
-    static_cast<void>(detach([](std::shared_ptr<state> s) { s.reset(); }, std::move(state_)));
-  } catch (...) {  // the loop has ended: then here
-  }
-}
-
-promise<archive_store::writer> archive_store::begin() {
-  writer w(*this);
-  const auto make = [](std::string folder) { return std::make_shared<writer::state>(folder); };
-  promise<std::shared_ptr<writer::state>> making = detach(make, parts_->folder);
-  w.state_ = co_await std::move(making);
-  co_return std::move(w);
-}
-
-std::uint64_t archive_store::writer::size() const noexcept { return state_->size; }
-
-promise<> archive_store::writer::write(http::shared_bytes piece) {
-  parts& p = *store_->parts_;
-  const std::uint64_t n = piece.size();
-  if (p.counts.quota_bytes > 0 && p.counts.bytes + p.under_way + n > p.counts.quota_bytes) {
-    p.counts.is_full = true;
-    throw store_full("the quota of " + std::to_string(p.counts.quota_bytes) + " bytes is used up");
-  }
-  p.under_way += n;
-  counted_ += n;
-  const auto write = [](std::shared_ptr<state> s, http::shared_bytes bytes) {
-    s->file.write(bytes.view());
-  };
-  promise<> writing = detach(write, state_, std::move(piece));
-  try {
-    co_await writing;
-  } catch (const store_full&) {
-    p.counts.is_full = true;
-    throw;
-  }
-  state_->size += n;
-}
-
-promise<> archive_store::writer::rewind() {
-  store_->parts_->under_way -= std::exchange(counted_, 0);
-  state_->size = 0;
-  const auto rewind = [](std::shared_ptr<state> s) { s->file.rewind(); };
-  promise<> rewinding = detach(rewind, state_);
-  co_await rewinding;
-}
-
-promise<stored_archive> archive_store::writer::finish(std::vector<archive_hash> declared) {
-  const auto commit = [](std::shared_ptr<state> s, std::vector<archive_hash> hashes) {
-    return s->file.commit(hashes);
-  };
-  promise<stored_archive> committing = detach(commit, state_, std::move(declared));
-  stored_archive a;
-  try {
-    a = co_await std::move(committing);
-  } catch (const store_full&) {
-    store_->parts_->counts.is_full = true;
-    throw;
-  }
-  parts& p = *store_->parts_;
-  p.under_way -= std::exchange(counted_, 0);
-  p.counts.is_full = false;
-  p.put(a);
-  co_return a;
-}
 
 // ---- looking after what is stored ----
 
@@ -323,6 +206,23 @@ promise<std::size_t> archive_store::collect(std::function<bool(const stored_arch
     co_await saving;
   }
   co_return removed;
+}
+
+promise<std::size_t> archive_store::drop_partial(std::function<bool(const archive_hash&)> wanted) {
+  std::size_t removed = 0;
+  const auto remove = [](std::string folder, archive_hash name) { remove_partial(folder, name); };
+  std::optional<archive_hash> last;
+  for (;;) {
+    co_await maybe_pause(put_cost);
+    const auto at = last ? parts_->partial.upper_bound(*last) : parts_->partial.begin();
+    if (at == parts_->partial.end()) co_return removed;
+    last = at->first;
+    if (wanted(*last)) continue;
+    parts_->unset_partial(*last);
+    promise<> removing = detach(remove, parts_->folder, *last);
+    co_await removing;
+    ++removed;
+  }
 }
 
 }  // namespace fermata::mirror

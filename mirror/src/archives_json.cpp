@@ -18,9 +18,13 @@ json active_json(const download_status& d) {
 }
 
 json failed_json(const failed_download& f) {
-  return {{"archive", f.archive}, {"packages", f.packages},
-          {"url", f.url},         {"text", f.text},
-          {"tries", f.tries},     {"next_try_seconds", f.next_try.count()}};
+  return {{"archive", f.archive},
+          {"packages", f.packages},
+          {"url", f.url},
+          {"text", f.text},
+          {"tries", f.tries},
+          {"since", f.since.time_since_epoch().count()},
+          {"next_try_seconds", f.next_try.count()}};
 }
 
 json group_json(const failure_group& g) {
@@ -47,6 +51,8 @@ std::string archives_json(const archive_status& s) {
                  {"stored_bytes", s.store.bytes},
                  {"quota_bytes", s.store.quota_bytes},
                  {"full", s.store.is_full},
+                 {"partial", s.store.partial},
+                 {"partial_bytes", s.store.partial_bytes},
                  {"unnamed", s.store.unnamed},
                  {"damaged", s.store.damaged},
                  {"collected", s.store.collected},

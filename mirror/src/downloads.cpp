@@ -41,9 +41,38 @@ void download_queue::add(const wanted_archive& a) {
   if (d->now == download::state::failed) {
     unschedule(a.key(), *d);
     d->tries = 0;
+    ++changes_;
   }
   d->host = host_of(d->url);
   put(a.key(), *d);
+}
+
+void download_queue::restore(const wanted_archive& a, kept_failure known, time_point now) {
+  if (known.url != a.urls.front() || all_.contains(a.key())) {
+    add(a);
+    return;
+  }
+  std::unique_ptr<download>& d = all_[a.key()];
+  d = std::make_unique<download>();
+  d->url = std::move(known.url);
+  d->host = host_of(d->url);
+  d->packages = listed(a.packages);
+  d->tries = std::max<std::size_t>(known.tries, 1);
+  d->why.reason = std::move(known.reason);
+  d->why.text = std::move(known.text);
+  d->why.is_lasting = known.is_lasting;
+  d->since = known.since;
+  // Clocks may have been set meanwhile.
+  const auto wall = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  const std::chrono::nanoseconds rest = known.next_try - wall;
+  schedule(a.key(), *d, now + std::clamp(rest, std::chrono::nanoseconds(0), limits_.longest_delay));
+}
+
+void download_queue::schedule(const archive_hash& key, download& d, time_point when) {
+  d.now = download::state::failed;
+  d.next_try = when;
+  schedule_.emplace(when, key);
+  by_reason_[d.why.reason].insert(key);
 }
 
 void download_queue::put(const archive_hash& key, download& d) {
@@ -63,6 +92,7 @@ void download_queue::drop(const archive_hash& key) {
   const auto at = all_.find(key);
   if (at == all_.end() || at->second->now == download::state::active) return;
   if (at->second->now == download::state::failed) unschedule(key, *at->second);
+  if (at->second->tries > 0) ++changes_;
   all_.erase(at);
 }
 
@@ -119,6 +149,7 @@ void download_queue::leave(const archive_hash& key, download& d) {
 void download_queue::succeed(const archive_hash& key) {
   download& d = *find(key);
   leave(key, d);
+  if (d.tries > 0) ++changes_;
   hosts_[d.host].unreachable = 0;
   all_.erase(key);
 }
@@ -150,12 +181,12 @@ std::chrono::nanoseconds download_queue::delay_of(const download& d) const {
 
 void download_queue::fail(const archive_hash& key, fetch_failure why, time_point now) {
   download& d = *find(key);
-  ++d.tries;
+  if (++d.tries == 1) {
+    d.since = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  }
   d.why = std::move(why);
-  d.now = download::state::failed;
-  d.next_try = now + delay_of(d);
-  schedule_.emplace(d.next_try, key);
-  by_reason_[d.why.reason].insert(key);
+  ++changes_;
+  schedule(key, d, now + delay_of(d));
   pause(hosts_[d.host], d.why, now);
   leave(key, d);
 }

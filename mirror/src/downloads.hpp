@@ -3,12 +3,15 @@
 #pragma once
 
 #include "fetch_archive.hpp"
+#include "kept_failures.hpp"
 
 #include <fermata/loop/event_loop.hpp>
 #include <fermata/mirror/archive_hash.hpp>
 #include <fermata/promise/promise.hpp>
 
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
@@ -30,6 +33,7 @@ struct download {
   std::string packages;
   std::size_t tries = 0;
   fetch_failure why;
+  std::chrono::sys_seconds since;  ///< of the first failure
   time_point began{};
   time_point next_try{};
   fetch_progress progress;
@@ -57,6 +61,8 @@ public:
 
   /// One more is missing; one that failed is tried anew at once.
   void add(const wanted_archive& a);
+  /// One more is missing, that failed before a restart. What is known of another URL is not used.
+  void restore(const wanted_archive& a, kept_failure known, time_point now);
   /// It is there, or wanted no more. One under way goes on.
   void drop(const archive_hash& key);
   [[nodiscard]] download* find(const archive_hash& key) const;
@@ -77,6 +83,8 @@ public:
   std::size_t retry(std::string_view reason);
 
   [[nodiscard]] const table& all() const noexcept { return all_; }
+  /// Counts what makes `all` differ in what survives a restart.
+  [[nodiscard]] std::uint64_t changes() const noexcept { return changes_; }
   [[nodiscard]] const std::set<archive_hash>& active() const noexcept { return active_; }
   [[nodiscard]] std::size_t failed() const noexcept { return schedule_.size(); }
   [[nodiscard]] const std::map<std::string, std::set<archive_hash>, std::less<>>& failures() const {
@@ -92,6 +100,7 @@ private:
   };
   [[nodiscard]] std::optional<archive_hash> pop(host& h);
   void put(const archive_hash& key, download& d);
+  void schedule(const archive_hash& key, download& d, time_point when);
   void unschedule(const archive_hash& key, download& d);
   [[nodiscard]] std::chrono::nanoseconds delay_of(const download& d) const;
   void leave(const archive_hash& key, download& d);
@@ -105,6 +114,7 @@ private:
   std::set<std::pair<time_point, archive_hash>> schedule_;
   std::map<std::string, std::set<archive_hash>, std::less<>> by_reason_;
   std::set<std::string, std::less<>> retried_;  // reasons
+  std::uint64_t changes_ = 0;
 };
 
 }  // namespace fermata::mirror

@@ -92,25 +92,39 @@ http::client_request request_for(const fetch& f, const std::string& url) {
   return r;
 }
 
-// One transfer into the writer, from where that stands. Gives the validator it began with.
-promise<> transfer(fetch f, http::client_request r, archive_store::writer& w, std::string& mark) {
+// Notes where the bytes come from, so that they can be gone on with.
+promise<> mark(archive_store::writer& w, const std::string& url, const http::client_response& r) {
+  archive_origin from;
+  from.url = url;
+  from.validator = validator_of(r);
+  if (from.validator.empty()) co_return;
+  promise<> keeping = w.keep(std::move(from));
+  co_await keeping;
+}
+
+// One transfer into the writer, from where that stands if its bytes are of this URL.
+promise<> transfer(fetch f, http::client_request r, archive_store::writer& w) {
   const std::string url = r.url;
-  if (w.size() > 0 && !mark.empty()) {
+  const bool goes_on = w.size() > 0 && w.origin().url == url;
+  if (goes_on) {
     http::resume_point from;
     from.first = w.size();
-    from.validator = mark;
+    from.validator = w.origin().validator;
     r.resume = std::move(from);
   }
   promise<http::client_response> sending = f.client.send(std::move(r));
   http::client_response response = co_await std::move(sending);
+  if (goes_on && response.status == 416) co_return;  // there is no more: the checksum will tell
   if (response.status != 200 && response.status != 206) {
     throw fetch_failed(failure_of(response, url));
   }
-  if (response.first_byte != w.size()) {
+  if (w.size() > 0 && !(goes_on && response.first_byte == w.size())) {
     promise<> rewinding = w.rewind();
     co_await rewinding;
   }
-  mark = validator_of(response);
+  promise<> marking = mark(w, url, response);
+  co_await marking;
+  f.progress.bytes = w.size();
   f.progress.total = response.body.length();
   if (f.progress.total) *f.progress.total += w.size();
   for (;;) {
@@ -126,49 +140,55 @@ promise<> transfer(fetch f, http::client_request r, archive_store::writer& w, st
 // All of one URL. A transfer that broke is tried once more, and goes on as long as it makes
 // progress.
 promise<> transfer_all(fetch f, const std::string& url, archive_store::writer& w) {
-  std::string mark;
   for (int resumes = 0;; ++resumes) {
-    const std::uint64_t before = w.size();
-    promise<> going = transfer(f, request_for(f, url), w, mark);
+    const std::uint64_t before = w.origin().url == url ? w.size() : 0;
+    promise<> going = transfer(f, request_for(f, url), w);
     try {
       co_await going;
       co_return;
     } catch (const http::client_error& e) {
-      const bool made_progress = !mark.empty() && w.size() > before;
+      const bool made_progress = w.origin().url == url && w.size() > before;
       const bool goes_on = is_worth_resuming(e) && (made_progress || resumes == 0);
       if (!goes_on || resumes == most_resumes) throw fetch_failed(failure_of(e));
     }
   }
 }
 
-// The archive from one URL; nothing, and why.
+// The archive from one URL; nothing, and why. What was kept of a try before may not be what it was:
+// then once more from the first byte on.
 promise<std::optional<stored_archive>> try_url(fetch f,
                                                const std::string& url,
                                                archive_store::writer& w,
                                                fetch_failure& why) {
+  f.progress = fetch_progress();
   f.progress.url = url;
-  f.progress.bytes = 0;
-  f.progress.total.reset();
-  promise<> rewound = w.rewind();
-  co_await rewound;
-  try {
-    promise<> going = transfer_all(f, url, w);
-    co_await going;
-    promise<stored_archive> finishing = w.finish(f.what.hashes);
-    const stored_archive stored = co_await std::move(finishing);
-    co_return stored;
-  } catch (const fetch_failed& e) {
-    why = e.why;
-  } catch (const archive_mismatch& e) {
-    why = fetch_failure();
-    why.reason = "checksum";
-    why.text = "cannot use " + url + ": " + e.what();
-    why.is_lasting = true;
+  bool is_again = w.origin().url == url;
+  for (;;) {
+    try {
+      promise<> going = transfer_all(f, url, w);
+      co_await going;
+      promise<stored_archive> finishing = w.finish(f.what.hashes);
+      const stored_archive stored = co_await std::move(finishing);
+      co_return stored;
+    } catch (const fetch_failed& e) {
+      why = e.why;
+      co_return std::nullopt;
+    } catch (const archive_mismatch& e) {
+      why = fetch_failure();
+      why.reason = "checksum";
+      why.text = "cannot use " + url + ": " + e.what();
+      why.is_lasting = true;
+    }
+    promise<> rewinding = w.rewind();  // those bytes are of no use
+    co_await rewinding;
+    if (!std::exchange(is_again, false)) co_return std::nullopt;
   }
-  co_return std::nullopt;
 }
 
-std::vector<std::string> urls_of(const wanted_archive& what, const archive_options& options) {
+// In their order, but that which has given something before comes first.
+std::vector<std::string> urls_of(const wanted_archive& what,
+                                 const archive_options& options,
+                                 const std::string& begun) {
   std::vector<std::string> urls = what.urls;
   urls.insert(urls.end(), what.mirrors.begin(), what.mirrors.end());
   for (std::string base : options.upstream_caches) {
@@ -177,6 +197,8 @@ std::vector<std::string> urls_of(const wanted_archive& what, const archive_optio
       urls.push_back(base + "/" + h->path());
     }
   }
+  const auto known = std::find(urls.begin(), urls.end(), begun);
+  if (known != urls.end()) std::rotate(urls.begin(), known, known + 1);
   return urls;
 }
 
@@ -204,10 +226,11 @@ promise<stored_archive> fetch_archive(http::client& client,
   const fetch f{client, store, options, what, progress};
   std::optional<fetch_failure> first;
   std::size_t tried = 0;
-  promise<archive_store::writer> beginning = store.begin();
+  bool is_full = false;
+  promise<archive_store::writer> beginning = store.begin(what.key());
   archive_store::writer w = co_await std::move(beginning);
   try {
-    for (const std::string& url : urls_of(what, options)) {
+    for (const std::string& url : urls_of(what, options, w.origin().url)) {
       fetch_failure why;
       promise<std::optional<stored_archive>> trying = try_url(f, url, w, why);
       const std::optional<stored_archive> stored = co_await std::move(trying);
@@ -219,6 +242,11 @@ promise<stored_archive> fetch_archive(http::client& client,
     first = fetch_failure();
     first->reason = "store full";
     first->text = e.what();
+    is_full = true;
+  }
+  if (is_full) {  // what others need is not kept
+    promise<> rewinding = w.rewind();
+    co_await rewinding;
   }
   if (tried > 1) first->text += " (" + std::to_string(tried - 1) + " other URLs failed too)";
   throw fetch_failed(*first);

@@ -40,8 +40,9 @@ public:
 [[nodiscard]] std::string host_of(std::string_view url);
 
 /// Shape:    each URL in turn: declared ones, mirrors, upstream caches. A transfer that breaks goes
-///           on where it ended, up to five times, where the server's validator lets it. Bytes with
-///           another checksum are dropped, and the next URL is tried.
+///           on where it ended, up to five times, where the server's validator lets it; what has
+///           come by then is kept for the next try, also over a restart. Bytes with another
+///           checksum are dropped, and the next URL is tried.
 /// Rejects:  `fetch_failed`, with the failure of the first URL; `cancelled`.
 /// Lifetime: all outlive the promise.
 promise<stored_archive> fetch_archive(http::client& client,

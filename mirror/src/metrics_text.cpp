@@ -46,6 +46,16 @@ public:
   std::string text;
 };
 
+// As a label's value may hold it.
+std::string label_text(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c == '\n' ? ' ' : c;
+  }
+  return out;
+}
+
 std::string labels_of(endpoint e) { return fmt::format("endpoint=\"{}\"", to_string(e)); }
 
 void write_requests(writer& w, const request_meter& requests) {
@@ -129,19 +139,28 @@ void write_state(writer& w, const service_status& s) {
 }
 
 void write_archives(writer& w, const archive_status& a) {
-  w.single("archives_present", "gauge", "Archives that packages name and that are here.",
+  w.single("mirror_archives_present", "gauge", "Archives that packages name and that are here.",
            a.present);
-  w.single("archives_waiting", "gauge", "Archives that wait to be fetched.", a.waiting);
-  w.single("archives_failed", "gauge", "Archives whose last download failed.", a.failed);
-  w.single("archives_active", "gauge", "Downloads under way.", a.active.size());
-  w.single("archives_stored", "gauge", "Archives in the store.", a.store.archives);
-  w.single("archives_stored_bytes", "gauge", "Bytes of them.", a.store.bytes);
-  w.single("archives_damaged_total", "counter", "Archives found damaged.", a.store.damaged);
-  w.single("archives_downloaded_total", "counter", "Downloads that succeeded.", a.downloaded);
-  w.single("archives_downloaded_bytes_total", "counter", "Bytes of them.", a.downloaded_bytes);
-  w.single("archives_hits_total", "counter", "Requests for archives that were here.", a.hits);
-  w.single("archives_fetched_total", "counter", "Requests that waited for a download.", a.fetched);
-  w.single("archives_misses_total", "counter", "Requests that were answered with 404.", a.misses);
+  w.single("mirror_archives_waiting", "gauge", "Archives that wait to be fetched.", a.waiting);
+  w.single("mirror_archives_failed", "gauge", "Archives whose last download failed.", a.failed);
+  w.head("mirror_archive_failures", "gauge", "Of them by reason.");
+  for (const failure_group& g : a.failures) {
+    w.value("mirror_archive_failures", fmt::format("reason=\"{}\"", label_text(g.reason)), g.count);
+  }
+  w.single("mirror_archives_active", "gauge", "Downloads under way.", a.active.size());
+  w.single("mirror_archives_stored", "gauge", "Archives in the store.", a.store.archives);
+  w.single("mirror_archives_stored_bytes", "gauge", "Bytes of them.", a.store.bytes);
+  w.single("mirror_archives_damaged_total", "counter", "Archives found damaged.", a.store.damaged);
+  w.single("mirror_archives_downloaded_total", "counter", "Downloads that succeeded.",
+           a.downloaded);
+  w.single("mirror_archives_downloaded_bytes_total", "counter", "Bytes of them.",
+           a.downloaded_bytes);
+  w.single("mirror_archives_hits_total", "counter", "Requests for archives that were here.",
+           a.hits);
+  w.single("mirror_archives_fetched_total", "counter", "Requests that waited for a download.",
+           a.fetched);
+  w.single("mirror_archives_misses_total", "counter", "Requests that were answered with 404.",
+           a.misses);
 }
 
 void write_phases(writer& w, const phase_table& phases) {

@@ -195,6 +195,14 @@ std::string no_cache(const std::string& text) {
   return text.starts_with("file://") ? "" : no_mirror(text);
 }
 
+// Within the comment of a User-Agent.
+std::string no_contact(const std::string& text) {
+  const bool is_plain = std::all_of(text.begin(), text.end(), [](char c) {
+    return c > ' ' && c < 0x7f && c != '(' && c != ')' && c != '\\';
+  });
+  return is_plain ? "" : "is no address or URL";
+}
+
 std::string no_thread(const std::string& text) { return text == "0" ? "is not enough" : ""; }
 
 constexpr std::string_view mirrored = "What is mirrored";
@@ -222,6 +230,8 @@ std::vector<option_row> archive_rows() {
       row({"check", "", "verify all that is stored at the start, mend it"}, &o::check),
       row({"upstream-cache", "<url>", "a cache to try where an archive's own URLs fail"},
           &o::upstream_caches, no_cache),
+      row({"contact", "<address>", "who runs this, for the servers that it downloads from"},
+          &o::contact, no_contact),
       row({"download-jobs", "<n>", "downloads at once"}, &o::download_jobs, no_thread),
       row({"per-host", "<n>", "of them from one host"}, &o::per_host, no_thread),
       row({"max-archive", "<size>", "a larger one is not taken"}, &o::largest_archive),

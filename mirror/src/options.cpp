@@ -182,6 +182,7 @@ archive_options archive_options_of(const mirror_options& given) {
   a.client.most_per_host = std::max(a.client.most_per_host, a.per_host);
   a.client.most_transfers = std::max(a.client.most_transfers, a.jobs);
   a.client.user_agent = "fermata-mirror";
+  if (!given.contact.empty()) a.client.user_agent += " (+" + given.contact + ")";
   a.client.defaults.limits.connect_time = given.connect_time;
   a.client.defaults.limits.rate_time = given.stall_time;
   return a;

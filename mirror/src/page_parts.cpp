@@ -26,17 +26,20 @@ constexpr std::string_view sign =
     R"(<circle cx="25" cy="26" r="4" )"
     R"(fill="currentColor"/></svg>)";
 
-// Puts in the parts that have changed; what is unfolded stays so. A stream that is cut is opened
-// again by the browser.
+// Puts in the parts that have changed; what is unfolded stays so, and a part in which somebody
+// types waits. A stream that is cut is opened again by the browser.
 constexpr std::string_view script =
     R"js('use strict';
 const live=new EventSource('/status/events'+location.search);
 live.onmessage=e=>{document.documentElement.dataset.live='yes';
 for(const[id,html]of Object.entries(JSON.parse(e.data))){
 const old=document.getElementById(id);if(!old)continue;
-const open=[...old.querySelectorAll('details')].map(d=>d.open);
+const at=document.activeElement;if(at&&at.tagName==='INPUT'&&old.contains(at))continue;
+const key=(d,i)=>d.dataset.key||i;
+const open=new Set([...old.querySelectorAll('details')].map((d,i)=>d.open?key(d,i):-1));
 old.outerHTML=html;
-document.getElementById(id).querySelectorAll('details').forEach((d,i)=>{if(open[i])d.open=true})}
+document.getElementById(id).querySelectorAll('details').forEach(
+(d,i)=>{if(open.has(key(d,i)))d.open=true})}
 const badge=document.querySelector('.badge');
 if(badge)document.title=badge.textContent+' - fermata mirror'};
 )js";

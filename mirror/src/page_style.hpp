@@ -58,6 +58,7 @@ padding-top:.8rem}
 details{margin-top:.7rem;font-size:.9rem;color:var(--soft)}summary{cursor:pointer}
 details ul{margin:.4rem 0 0;padding-left:1.1rem;overflow-wrap:anywhere}
 .plots{display:grid;gap:1rem 1.4rem;grid-template-columns:repeat(3,minmax(0,1fr))}
+.plots .site{grid-column:1/-1}
 figure{margin:0}figcaption{font-size:.88rem;margin-bottom:.3rem}
 figcaption span{color:var(--soft);display:block}
 figcaption strong{color:var(--ink);font-weight:600}
@@ -75,8 +76,10 @@ button,input{font:inherit;font-size:.92rem;border-radius:9px;border:1px solid va
 padding:.4rem .9rem;background:var(--card);color:var(--ink)}
 button{cursor:pointer;font-weight:600}button:hover{border-color:var(--busy);color:var(--busy)}
 .list{list-style:none;margin:.4rem 0;padding:0}.list li{margin:.3rem 0;overflow-wrap:anywhere}
+.list strong{color:var(--ink)}.list time{white-space:nowrap}
 .list span{display:block;color:var(--soft);font-size:.85rem}.apart{margin-top:.8rem}
-details form{display:flex;gap:.5rem;margin:.6rem 0}
+details form,.find{display:flex;gap:.5rem;margin:.6rem 0}.find{margin:.9rem 0 0}
+.find input{flex:1;min-width:0}
 footer{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;color:var(--soft);font-size:.88rem;
 margin-top:1.3rem;padding:0 .2rem}
 footer a,.links a{color:inherit}footer span{margin-left:auto}

@@ -279,8 +279,8 @@ std::vector<page_part> status_parts(const service_status& s,
           {"packages", packages_card(s)},
           {"archives", s.archives ? archives_card(*s.archives) : nothing("archives")},
           {"downloads", s.archives ? downloads_card(*s.archives) : nothing("downloads")},
-          {"failures",
-           s.archives ? failures_card(*s.archives, s.updates.needs_secret) : nothing("failures")},
+          {"failures", s.archives ? failures_card(*s.archives, s.now, s.updates.needs_secret)
+                                  : nothing("failures")},
           {"plots", plots_card(past, view.whole_day)},
           {"gap", gap_card(s)},
           {"numbers", numbers_card(s)}};

@@ -18,11 +18,15 @@ constexpr int short_bar_columns = 12;
 constexpr std::chrono::milliseconds redraw_every{100};
 constexpr std::chrono::milliseconds log_every{1000};
 
+std::string_view noun_of(std::string_view phase) {
+  if (phase == "download") return "archives";
+  return phase == "index" || phase == "walk" ? "files" : "objects";
+}
+
 // What stands behind the bar, the more important first.
 std::vector<std::string> facts(const progress_status& p) {
   std::vector<std::string> all;
-  const std::string phase = p.phase.value_or("");
-  const std::string_view noun = phase == "index" || phase == "walk" ? "files" : "objects";
+  const std::string_view noun = noun_of(p.phase.value_or(""));
   if (p.objects_done && p.objects_total) {
     all.push_back(fmt::format("{} of {} {}", with_commas(*p.objects_done),
                               with_commas(*p.objects_total), noun));

@@ -382,6 +382,11 @@ std::optional<archive_status> service::archives() const {
   return core_->archives->status();
 }
 
+std::optional<batch_status> service::downloads() const {
+  if (!core_->archives) return std::nullopt;
+  return core_->archives->batch();
+}
+
 const http::server_counters& service::counters() const noexcept { return server_.counters(); }
 
 }  // namespace fermata::mirror

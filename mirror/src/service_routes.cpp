@@ -147,12 +147,25 @@ response retry_archives(service_core& core, const request& r) {
   std::string reason = form_field(r.query(), "reason");
   if (reason.empty()) reason = form_field(r.body(), "reason");
   const std::size_t count = core.archives->retry(reason);
-  response seen = plain(202, std::to_string(count) + " downloads are tried again\n");
+  response seen =
+      plain(202, std::to_string(count) + (count == 1 ? " download is" : " downloads are") +
+                     " tried again\n");
   if (is_form(r)) {  // back to where the button is
     seen.status = 303;
     seen.headers.add("Location", "/status");
   }
   return seen;
+}
+
+// To where an archive is, by any of its checksums as opam files write them.
+response find_archive(const service_core& core, const request& r) {
+  if (!core.archives) return plain(404, "this mirror keeps no archives\n");
+  const auto hash = archive_hash::parse(form_field(r.query(), "checksum"));
+  if (!hash) return plain(400, "no checksum: md5, sha256=... or sha512=... in hex\n");
+  if (!core.archives->knows(*hash)) return plain(404, "no package names this archive\n");
+  response there = plain(303, "/cache/" + hash->path() + "\n");
+  there.headers.add("Location", "/cache/" + hash->path());
+  return there;
 }
 
 promise<response> serve_archive(const std::shared_ptr<service_core>& core, const request& r) {
@@ -179,6 +192,7 @@ http::router make_routes(const std::shared_ptr<service_core>& core) {
   get("/version", serve_version);
   get("/index.tar.gz", serve_index);
   get("/archives.json", serve_archives);
+  get(find_path, find_archive);
   routes.on("POST", retry_path,
             [core](const request& r) { return ready(retry_archives(*core, r)); });
   routes.on_prefix("GET", "/cache/", [core](const request& r) { return serve_archive(core, r); });

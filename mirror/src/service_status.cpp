@@ -69,6 +69,20 @@ std::optional<std::chrono::milliseconds> progress_status::left() const {
   return std::chrono::milliseconds(static_cast<std::int64_t>(passed * (1 - *done) / *done));
 }
 
+progress_status progress_of(const batch_status& b) {
+  progress_status p;
+  if (b.total == 0) return p;
+  p.phase = "download";
+  p.objects_done = b.done;
+  p.objects_total = b.total;
+  p.bytes = b.bytes;
+  p.elapsed = b.elapsed;
+  if (b.elapsed.count() > 0) {
+    p.bytes_per_second = b.bytes * 1000 / static_cast<std::uint64_t>(b.elapsed.count());
+  }
+  return p;
+}
+
 std::string to_json(const service_status& s) {
   json out;
   out["version"] = s.version;

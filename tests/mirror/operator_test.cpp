@@ -4,6 +4,7 @@
 #include "program_support.hpp"
 
 #include <fermata/promise/run_command.hpp>
+#include <fermata/promise/sleep.hpp>
 
 #include <catch2/catch.hpp>
 #include <sys/socket.h>
@@ -74,15 +75,39 @@ TEST_CASE("systemd is told of readiness, of life and of the end", "[mirror][oper
   CHECK(told == "STOPPING=1");
 }
 
+namespace {
+
+// A mirror of an archive that nobody has.
+service_options with_lost_archive(const temp_folder& folder) {
+  make_repository(folder);
+  folder.write("r/packages/c/c.1/opam", "url { src: \"http://127.0.0.1:1/c\" checksum: \"md5=" +
+                                            std::string(32, 'a') + "\" }\n");
+  folder.run("cd r && git add . && git commit -q -m c");
+  service_options options = options_for(folder);
+  options.data_directory = (folder.path() / "data").string();
+  options.archives.folder = options.data_directory + "/cache";
+  options.archives.first_delay = std::chrono::hours(1);
+  return options;
+}
+
+promise<> until_a_download_failed(const service& s) {
+  while (s.archives()->failed == 0) {
+    promise<> tick = sleep_for(std::chrono::milliseconds(1));  // nobody tells
+    co_await tick;
+  }
+}
+
+}  // namespace
+
 TEST_CASE("Prometheus takes the metrics", "[mirror][operator]") {
   if (!is_there("promtool")) {
     std::cout << "skipped: promtool\n";
     return;
   }
   const temp_folder folder;
-  make_repository(folder);
-  site s(options_for(folder));
+  site s(with_lost_archive(folder));
   s.wait_for("served");
+  s.loop.run([&] { return until_a_download_failed(s.mirror); });
   s.get("/repo");
   s.get("/nothing");
   const answer metrics = s.get("/metrics");
@@ -105,11 +130,9 @@ TEST_CASE("Prometheus takes the metrics", "[mirror][operator]") {
 
 TEST_CASE("what the dashboard and the manual ask Prometheus for is there", "[mirror][operator]") {
   const temp_folder folder;
-  make_repository(folder);
-  service_options options = options_for(folder);
-  options.data_directory = (folder.path() / "data").string();
-  site s(std::move(options));
+  site s(with_lost_archive(folder));
   s.wait_for("phase save");
+  s.loop.run([&] { return until_a_download_failed(s.mirror); });
   s.get("/repo");
   const std::string metrics = s.get("/metrics").body;
   const std::regex name("fermata_[a-z0-9_]+");

@@ -191,6 +191,18 @@ TEST_CASE("every option is read, in both spellings", "[mirror][options]") {
   CHECK(options.data_directory == "state");
 }
 
+TEST_CASE("downloads say who runs the mirror where it is known", "[mirror][options]") {
+  const auto agent = [](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments{"--remote", "r", "--data", "d"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return service_options_of(parsed(arguments)).archives.client.user_agent;
+  };
+  CHECK(agent({}) == "fermata-mirror");
+  CHECK(agent({"--contact", "admin@example.org"}) == "fermata-mirror (+admin@example.org)");
+  CHECK(refused({"--remote", "r", "--contact", "a) b"}) ==
+        "fermata-mirror: --contact a) b is no address or URL (see fermata-mirror --help)\n");
+}
+
 TEST_CASE("wrong usage is one line that points to help", "[mirror][options]") {
   const std::vector<std::string> remote{"--remote", "r"};
   const auto with = [&](std::vector<std::string> more) {

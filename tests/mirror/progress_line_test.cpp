@@ -31,6 +31,14 @@ TEST_CASE("a bar shows objects, bytes, rate and the time left", "[mirror][progre
         "receive  [####################] 100%  42,156 of 42,156 objects  4.4 MB  21.6 MB/s");
 }
 
+TEST_CASE("a bar of downloads counts archives", "[mirror][progress]") {
+  batch_status b;
+  CHECK_FALSE(progress_of(b).phase);
+  b = {true, 30, 120, 5'000'000, 2000ms};
+  CHECK(progress_bar(progress_of(b), 120) ==
+        "download  [#####---------------]  25%  30 of 120 archives  5.0 MB  2.5 MB/s  6.0 s left");
+}
+
 TEST_CASE("a bar keeps within the terminal", "[mirror][progress]") {
   CHECK(progress_bar(at(17'345, "receive and analyse"), 80) ==
         "receive  [####--------]  41%  17,345 of 42,156 objects  4.4 MB  21.6 MB/s");

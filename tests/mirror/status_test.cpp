@@ -245,8 +245,13 @@ TEST_CASE("archives are shown: what is fetched, what failed and why", "[mirror][
   a.failed = 3;
   a.store.archives = 5;
   a.store.bytes = 1'500'000;
+  a.store.partial = 2;
+  a.store.partial_bytes = 2500;
+  a.batch = {true, 1, 4, 3'000, 2000ms};
   a.active = {{"sha256=aa", "a.1", "http://127.0.0.1/<a>", 500, 1000, 1000ms}};
-  failed_download f{"sha256=bb", "b.<1>", "http://127.0.0.1/b", "the server said \"no\"", 2, 60s};
+  const std::chrono::sys_seconds since(1'700'000'000s);
+  failed_download f{"sha256=bb", "b.<1>", "http://127.0.0.1/b", "the server said \"no\"", 2,
+                    since,       60s};
   a.failures = {{"http 404", 3, {f}}};
   s.archives = a;
   const std::string page = page_of(s);
@@ -254,9 +259,13 @@ TEST_CASE("archives are shown: what is fetched, what failed and why", "[mirror][
   CHECK(contains(page, "1 download"));
   CHECK(contains(page, "500 B of 1.0 kB, 500 B/s"));
   CHECK(contains(page, "http://127.0.0.1/&lt;a&gt;"));
-  CHECK(contains(page, "<summary><strong>3</strong> http 404</summary>"));
+  CHECK(contains(page,
+                 "<details data-key=\"http 404\"><summary><strong>3</strong> http 404</summary>"));
   CHECK(contains(page, "b.&lt;1&gt;"));
-  CHECK(contains(page, "2 tries, next in 1 min 0 s"));
+  CHECK(contains(page, "2 tries since <time>2023-11-14 22:13 UTC</time>, next "));
+  CHECK(contains(page, "<strong>1</strong> of 4 done"));
+  CHECK(contains(page, "1.5 kB/s</span><span>6.0 s left"));
+  CHECK(contains(page, "<dt>Partly here</dt><dd>2.5 kB in 2</dd>"));
   CHECK(contains(page, "<form method=\"post\" action=\"/archives/retry\">"));
   CHECK(contains(page, "and 2 more"));
 }

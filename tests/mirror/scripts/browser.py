@@ -121,6 +121,17 @@ def look(browser, url, pictures):
     # A new event puts in new parts: what was marked is gone.
     browser.evaluate("document.getElementById('numbers').dataset.old='yes'")
     browser.wait("!document.getElementById('numbers').dataset.old")
+    browser.wait("document.querySelector('#failures details')!=null")
+    browser.evaluate("document.querySelectorAll('details').forEach(d=>d.open=true)")
+    browser.evaluate("document.querySelector('.find input').focus()")
+    # Somebody types: what is new in that part waits; the rest goes on, and what is open stays open.
+    browser.evaluate("document.getElementById('archives').dataset.old='yes'")
+    browser.evaluate("document.getElementById('numbers').dataset.old='yes'")
+    browser.wait("!document.getElementById('numbers').dataset.old")
+    check("a part was taken away from who types in it", browser.evaluate(
+        "document.getElementById('archives').dataset.old=='yes'"))
+    check("the failures were folded", browser.evaluate(
+        "document.querySelector('#failures details').open"))
     for width in (1100, 390, 320):
         for dark in (False, True):
             browser.screen(width, 900, dark)

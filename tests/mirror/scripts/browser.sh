@@ -7,5 +7,5 @@ here=$(dirname "$0")
 need chromium git python3
 
 make_repository
-start_mirror --remote "$work/r"
+start_mirror --remote "$work/r" --data "$work/data" # nobody has its archive
 timeout 150 python3 "$here/browser.py" "$address" "${@:2}"

@@ -4,8 +4,8 @@
 /// Shape:    made; `run` as long as it is to work; `update` for every commit that is served;
 ///           `serve` for `/cache/...`. Each missing archive is fetched from its declared URL, then
 ///           from its mirrors, then from the upstream caches, and tried again on a schedule of its
-///           own. One that is asked for before it is there is fetched at once, once for all who
-///           ask, while they wait.
+///           own, which a restart does not change. One that is asked for before it is there is
+///           fetched at once, once for all who ask, while they wait.
 /// Pauses:   may; files and hashes are on the pool, TLS and names on the client's thread.
 /// Thread:   loop.
 /// Lifetime: the loop and the catalogue outlive the service, the service its promises.
@@ -69,6 +69,7 @@ struct failed_download {
   std::string url;  ///< the declared one
   std::string text;
   std::uint64_t tries = 0;
+  std::chrono::sys_seconds since;    ///< the first failure, also one before a restart
   std::chrono::seconds next_try{0};  ///< from now
 };
 
@@ -79,17 +80,28 @@ struct failure_group {
   std::vector<failed_download> examples;  ///< the first `archive_status::most_listed`
 };
 
+/// Downloads since the first that began while none was under way.
+struct batch_status {
+  bool is_active = false;
+  std::uint64_t done = 0;
+  std::uint64_t total = 0;  ///< with what is under way or waits; what fails leaves it
+  std::uint64_t bytes = 0;
+  std::chrono::milliseconds elapsed{0};
+};
+
 struct archive_status {
   static constexpr std::size_t most_listed = 20;
 
   bool is_open = false;   ///< the store has been looked at
   bool is_known = false;  ///< the catalogue has been read
   bool offline = false;
+  bool on_demand = false;  ///< only what is asked for is fetched
   catalogue_counts catalogue;
   store_counts store;
   std::size_t present = 0;  ///< of the catalogue's archives
   std::size_t waiting = 0;
   std::size_t failed = 0;
+  batch_status batch;
   std::vector<download_status> active;
   std::vector<failure_group> failures;
   std::uint64_t downloaded = 0;
@@ -100,7 +112,7 @@ struct archive_status {
   std::size_t checked = 0;  ///< of the pass that is under way or was last
 };
 
-struct archive_work;
+struct archive_core;
 
 class archive_service {
 public:
@@ -120,16 +132,19 @@ public:
   /// Lifetime: the request outlives the promise.
   promise<http::response> serve(const http::request& r);
 
+  /// It is stored, or a package names it.
+  [[nodiscard]] bool knows(const archive_hash& hash) const;
+
   /// Tries failed downloads again now: of one reason, or all. Gives how many.
   std::size_t retry(std::string_view reason = {});
 
   /// Cost: 50 us, and 5 us for each download that failed.
   [[nodiscard]] archive_status status() const;
+  /// Cost: below 5 us.
+  [[nodiscard]] batch_status batch() const;
 
 private:
-  friend struct archive_work;
-  struct core;
-  std::shared_ptr<core> core_;
+  std::shared_ptr<archive_core> core_;
 };
 
 }  // namespace fermata::mirror

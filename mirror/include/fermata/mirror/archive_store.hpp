@@ -5,7 +5,7 @@
 ///           that any web server can serve the folder. A name is made when the content is whole,
 ///           checked and synced: kill -9 or a power cut at any moment loses no archive that
 ///           `finish` has told of, and leaves none that is not whole. FOLDER/.new holds what is
-///           being written and is emptied at start, FOLDER/damaged what failed a check,
+///           being written, and what can be gone on with; FOLDER/damaged what failed a check,
 ///           FOLDER/unnamed since when archives are named by no package.
 /// Pauses:   may. All file I/O and hashing is on the pool, 64 KiB to 1 MiB a job.
 /// Thread:   loop.
@@ -58,14 +58,25 @@ struct store_options {
   std::uint64_t quota_bytes = 0;  ///< of all archives; 0: no limit but the disk's
 };
 
+/// Where the bytes of an archive that is not whole come from.
+struct archive_origin {
+  std::string url;
+  std::string
+      validator;  ///< a strong ETag or a date: what tells that they are the same there still
+  bool operator==(const archive_origin&) const = default;
+};
+
 struct store_counts {
   std::size_t archives = 0;
   std::uint64_t bytes = 0;
   std::uint64_t quota_bytes = 0;
-  bool is_full = false;       ///< the last archive did not fit
-  std::size_t unnamed = 0;    ///< archives that no package names any more
-  std::size_t damaged = 0;    ///< found since the start, and moved aside
-  std::size_t collected = 0;  ///< removed since the start
+  bool is_full = false;     ///< the last archive did not fit
+  std::size_t partial = 0;  ///< that can be gone on with, and that nobody writes now
+  std::uint64_t partial_bytes = 0;
+  std::size_t refused_partial = 0;  ///< at the start: nobody knows where they come from
+  std::size_t unnamed = 0;          ///< archives that no package names any more
+  std::size_t damaged = 0;          ///< found since the start, and moved aside
+  std::size_t collected = 0;        ///< removed since the start
 };
 
 /// What a look through all archives has found.
@@ -79,7 +90,7 @@ struct check_report {
 
 class archive_store {
 public:
-  /// Opens or makes a store: empties `.new`, and looks at all names (about 50 ms for 10,000
+  /// Opens or makes a store: tidies `.new`, and looks at all names (about 50 ms for 10,000
   /// archives). An archive that lacks names, as after a crash, is checked and gets them.
   static promise<std::unique_ptr<archive_store>> open(std::string folder,
                                                       store_options options = {});
@@ -93,7 +104,7 @@ public:
   [[nodiscard]] std::string path_of(const archive_hash& hash) const;
   [[nodiscard]] store_counts counts() const noexcept;
 
-  /// An archive on its way in. Dropped before `finish`, it leaves nothing.
+  /// An archive on its way in. Dropped before `finish` it leaves nothing, but for `keep`.
   class writer {
   public:
     writer(writer&&) noexcept;
@@ -102,6 +113,11 @@ public:
     /// One call at a time. Rejects: `store_full`.
     promise<> write(http::shared_bytes piece);
     [[nodiscard]] std::uint64_t size() const noexcept;
+    /// Of the bytes that are there; empty where it is not known.
+    [[nodiscard]] const archive_origin& origin() const noexcept;
+    /// What is written stays, also over a restart, for the next `begin` of the same name, until
+    /// `rewind` or `finish`. Nothing is kept of a writer without a name, nor without a validator.
+    promise<> keep(archive_origin from);
     /// Begins anew.
     promise<> rewind();
     /// Compares with every declared checksum, syncs, and gives the archive its names. A cancel
@@ -115,9 +131,13 @@ public:
     explicit writer(archive_store& store) : store_(&store) {}
     archive_store* store_;
     std::shared_ptr<state> state_;
+    std::optional<archive_hash> name_;
+    archive_origin origin_;
     std::uint64_t counted_ = 0;  // of the store's bytes under way
   };
-  promise<writer> begin();
+  /// With a name it begins with what was kept under that, which is hashed first. The quota counts
+  /// what is kept.
+  promise<writer> begin(std::optional<archive_hash> name = std::nullopt);
 
   /// Reads every archive and compares; what is damaged is moved to FOLDER/damaged. At most
   /// `bytes_per_second`, 0 is no limit; `seen` is told after each.
@@ -129,6 +149,9 @@ public:
   promise<std::size_t> collect(std::function<bool(const stored_archive&)> named,
                                std::chrono::seconds keep,
                                std::chrono::sys_seconds now);
+
+  /// Removes what was kept under a name that nobody wants. Gives how many.
+  promise<std::size_t> drop_partial(std::function<bool(const archive_hash&)> wanted);
 
 private:
   struct parts;

@@ -37,6 +37,7 @@ struct mirror_options {
   bool check = false;                        ///< all that is stored, at the start
   bool allow_file = false;                   ///< `file://` as an archive's URL
   std::vector<std::string> upstream_caches;  ///< tried after an archive's own URLs
+  std::string contact;                       ///< in the User-Agent of downloads; empty: none
   std::uint32_t download_jobs = 16;
   std::uint32_t per_host = 4;
   std::uint64_t largest_archive = std::uint64_t{1} << 30;

@@ -122,6 +122,8 @@ public:
   [[nodiscard]] std::shared_ptr<const generation> current() const;
   /// What is known of the archives; nothing where they are off.
   [[nodiscard]] std::optional<archive_status> archives() const;
+  /// The part of that which changes all the time.
+  [[nodiscard]] std::optional<batch_status> downloads() const;
   [[nodiscard]] const http::server_counters& counters() const noexcept;
 
 private:

@@ -22,7 +22,8 @@ enum class service_state : std::uint8_t { starting, cloning, indexing, ready, up
 [[nodiscard]] std::string_view to_string(service_state state);
 
 struct progress_status {
-  std::optional<std::string> phase;  ///< "receive and analyse", "analyse", "walk", "index", ...
+  std::optional<std::string>
+      phase;  ///< "receive and analyse", "analyse", "walk", "index", "download", ...
   std::optional<std::uint64_t> objects_done;
   std::optional<std::uint64_t> objects_total;
   std::optional<std::uint64_t> bytes;
@@ -34,6 +35,9 @@ struct progress_status {
   /// How long the phase will still take if it goes on as it went.
   [[nodiscard]] std::optional<std::chrono::milliseconds> left() const;
 };
+
+/// Downloads as progress; no phase where there were none.
+[[nodiscard]] progress_status progress_of(const batch_status& batch);
 
 struct loop_status {
   std::string policy;

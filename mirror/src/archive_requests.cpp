@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+// What is answered below /cache/.
+
+#include "archive_core.hpp"
+
+#include <fermata/promise/cancel.hpp>
+#include <fermata/promise/sleep.hpp>
+
+#include <optional>
+#include <utility>
+
+namespace fermata::mirror {
+namespace {
+
+constexpr std::string_view kept_for_ever = "public, max-age=31536000, immutable";
+
+// `/cache/sha256/ab/ab...`; nothing for what is no such path.
+std::optional<archive_hash> hash_of_path(std::string_view path) {
+  constexpr std::string_view prefix = "/cache/";
+  if (!path.starts_with(prefix)) return std::nullopt;
+  path.remove_prefix(prefix.size());
+  const std::size_t kind = path.find('/');
+  const std::size_t part = path.find('/', kind + 1);
+  if (kind == std::string_view::npos || part != kind + 3) return std::nullopt;
+  const std::string_view hex = path.substr(part + 1);
+  if (!hex.starts_with(path.substr(kind + 1, 2))) return std::nullopt;
+  return archive_hash::from_path(path.substr(0, kind), hex);
+}
+
+http::response no_archive(int status, const std::string& why, std::chrono::seconds later = {}) {
+  http::response r = http::text_response(status, why + "\n");
+  r.headers.add("Cache-Control", "no-store");
+  if (later.count() > 0) r.headers.add("Retry-After", std::to_string(later.count()));
+  return r;
+}
+
+promise<http::response> serve_stored(archive_core_ptr c,
+                                     const http::request& r,
+                                     archive_hash key,
+                                     std::string path) {
+  promise<http::served_file> opening = c->files.open(std::move(path));
+  http::served_file file;
+  std::string failed;
+  try {
+    file = co_await std::move(opening);
+  } catch (const error& e) {
+    failed = e.what();
+  }
+  if (!failed.empty()) {
+    c->log(log_level::error, failed);
+    co_return no_archive(503, "the archive cannot be read", std::chrono::seconds(30));
+  }
+  http::representation what = file.describe("application/octet-stream");
+  what.etag = http::quoted_etag(key.hex());
+  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  http::response out = http::serve(r, what, file, now);
+  out.headers.add("Cache-Control", kept_for_ever);
+  co_return out;
+}
+
+// The end of the try under way, or of one that begins now; nothing where it failed lately.
+std::optional<promise<>> fetch_now(const archive_core_ptr& c, const archive_hash& key) {
+  download* d = c->queue.find(key);
+  if (d == nullptr || c->running == nullptr || c->running->is_cancelled()) return std::nullopt;
+  if (d->now == download::state::failed && d->next_try > c->loop.now()) return std::nullopt;
+  if (d->now != download::state::active) start_download(c, key);
+  d = c->queue.find(key);  // it may have ended at once
+  return d == nullptr || d->now != download::state::active ? ready() : protect(d->ended);
+}
+
+http::response say_missing(const archive_core& c, const archive_hash& key) {
+  const download* d = c.queue.find(key);
+  if (d == nullptr || d->now != download::state::failed) {
+    return no_archive(503, "the archive is being fetched", std::chrono::seconds(10));
+  }
+  return no_archive(404, "the archive could not be fetched: " + d->why.text);
+}
+
+}  // namespace
+
+promise<http::response> serve_archive(archive_core_ptr c, const http::request& r) {
+  const auto hash = hash_of_path(r.path());
+  if (!hash) co_return no_archive(404, "no such archive: the path is no /cache/KIND/HH/HASH");
+  if (c->store == nullptr) {
+    co_return no_archive(503, "the archives are not open yet", std::chrono::seconds(2));
+  }
+  auto stored = c->store->find(*hash);
+  if (stored) {
+    ++c->hits;
+  } else {
+    const auto wanted = c->catalogue.find(*hash);
+    if (!wanted && !c->is_known && !c->options.offline) {
+      co_return no_archive(503, "the packages are not read yet", std::chrono::seconds(2));
+    }
+    ++c->misses;
+    if (!wanted) co_return no_archive(404, "no package names this archive");
+    if (c->options.offline) co_return no_archive(404, "the archive is not stored");
+    const archive_hash key = wanted->key();
+    std::optional<promise<>> ending = fetch_now(c, key);
+    if (!ending) co_return say_missing(*c, key);
+    promise<> waiting = with_timeout(c->options.wait_time, std::move(*ending));
+    try {
+      co_await waiting;
+    } catch (const timed_out&) {
+    }
+    stored = c->store->find(*hash);
+    if (!stored) co_return say_missing(*c, key);
+    --c->misses;
+    ++c->fetched;
+  }
+  promise<http::response> serving =
+      serve_stored(c, r, stored->key(), c->store->path_of(stored->key()));
+  co_return co_await std::move(serving);
+}
+
+}  // namespace fermata::mirror
