@@ -14,6 +14,7 @@
 #include <fermata/promise/event.hpp>
 #include <fermata/promise/scope.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -49,6 +50,7 @@ struct archive_core {
   auto_event wake;
   bool is_known = false;
   bool is_compared = false;  ///< all that is wanted with what is stored
+  std::size_t unseen = 0;    ///< archives that are to be compared yet, some counted twice
   check_report checking;
   std::uint64_t saved_changes = 0;  ///< of the queue's, that are on disk
   std::uint64_t downloaded = 0;

@@ -131,8 +131,10 @@ promise<> forget_others(archive_core_ptr c) {
 promise<> look_at_all(archive_core_ptr c) {
   for (std::size_t i = 0; i < c->catalogue.slots(); ++i) {
     if (const auto w = c->catalogue.at(i)) c->look_at(w->key());
+    c->unseen = c->catalogue.slots() - i;
     co_await maybe_pause(look_cost);
   }
+  c->unseen = 0;
   promise<> forgotten = forget_others(c);
   co_await forgotten;
   c->is_compared = true;
@@ -143,10 +145,12 @@ promise<> take_update(archive_core_ptr c, catalogue_update update) {
   c->is_known = true;
   if (c->store == nullptr) co_return;  // all are looked at when it is open
   while (!update.touched.empty()) {
+    c->unseen = update.touched.size();
     c->look_at(update.touched.front());
     update.touched.pop_front();
     co_await maybe_pause(look_cost);
   }
+  c->unseen = 0;
   promise<> forgotten = forget_others(c);
   co_await forgotten;
   c->wake.set();

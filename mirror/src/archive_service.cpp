@@ -120,8 +120,9 @@ archive_status archive_service::status() const {
   if (c.store) s.store = c.store->counts();
   s.failed = c.queue.failed();
   s.waiting = c.queue.all().size() - s.failed - c.queue.active().size();
+  const std::size_t not_here = c.queue.all().size() + c.unseen;
   s.present =
-      s.is_open ? s.catalogue.archives - std::min(s.catalogue.archives, c.queue.all().size()) : 0;
+      s.is_open && s.is_known ? s.catalogue.archives - std::min(s.catalogue.archives, not_here) : 0;
   const time_point now = c.loop.now();
   for (const archive_hash& key : c.queue.active()) {
     const download& d = *c.queue.find(key);

@@ -80,7 +80,7 @@ public:
     change_while_down();
     loop.run([this] {
       restart_in_loop();
-      return ready();
+      return service_->update(catalogue_update());  // it is as it was
     });
   }
   answer ask(const std::string& path,
