@@ -100,6 +100,21 @@ std::string failure_lines(const failure_group& g, std::chrono::sys_seconds now) 
 
 }  // namespace
 
+namespace {
+
+// Why nothing is fetched from there, though archives wait.
+std::string paused_text(const std::vector<paused_host>& hosts) {
+  constexpr std::size_t most = 3;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(most, hosts.size()); ++i) {
+    text += fmt::format("{}{} for {}", i == 0 ? "" : ", ", html_escaped(hosts[i].name),
+                        human_duration(hosts[i].left));
+  }
+  return hosts.size() > most ? text + fmt::format(" and {} more", hosts.size() - most) : text;
+}
+
+}  // namespace
+
 std::string archives_card(const archive_status& a) {
   const std::size_t named = a.catalogue.archives;
   std::string html = "<section id=\"archives\" class=\"card\"><h2>Archives</h2>";
@@ -126,6 +141,7 @@ std::string archives_card(const archive_status& a) {
     rows += row("Partly here", fmt::format("{} in {}", human_bytes(a.store.partial_bytes),
                                            with_commas(a.store.partial)));
   }
+  if (!a.paused.empty()) rows += row("Left alone", paused_text(a.paused));
   rows += row_if("Downloaded", a.downloaded) + row_if("Named by nothing", a.store.unnamed);
   rows += row_if("Damaged, set aside", a.store.damaged) + row_if("Verified", a.checked);
   if (a.offline) rows += row("Downloads", "off: the mirror is offline");

@@ -129,6 +129,7 @@ archive_status archive_service::status() const {
     s.active.push_back({key.text(), d.packages, d.progress.url, d.progress.bytes, d.progress.total,
                         std::chrono::duration_cast<std::chrono::milliseconds>(now - d.began)});
   }
+  s.paused = c.queue.paused(now);
   for (const auto& [reason, keys] : c.queue.failures()) {
     failure_group g{reason, keys.size(), {}};
     for (const archive_hash& key : keys) {

@@ -40,6 +40,10 @@ std::string archives_json(const archive_status& s) {
   for (const download_status& d : s.active) active.push_back(active_json(d));
   json failures = json::array();
   for (const failure_group& g : s.failures) failures.push_back(group_json(g));
+  json paused = json::array();
+  for (const paused_host& h : s.paused) {
+    paused.push_back({{"host", h.name}, {"seconds", h.left.count()}});
+  }
   const json all{{"open", s.is_open},
                  {"known", s.is_known},
                  {"offline", s.offline},
@@ -63,6 +67,7 @@ std::string archives_json(const archive_status& s) {
                  {"fetched", s.fetched},
                  {"misses", s.misses},
                  {"active", std::move(active)},
+                 {"paused", std::move(paused)},
                  {"failures", std::move(failures)}};
   // Reasons may hold what a server sent: bytes that are no UTF-8 must not end the answer.
   return all.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";

@@ -222,6 +222,15 @@ std::optional<time_point> download_queue::next_time(time_point now) const {
   return first;
 }
 
+std::vector<paused_host> download_queue::paused(time_point now) const {
+  std::vector<paused_host> all;
+  for (const auto& [name, h] : hosts_) {
+    if (h.waiting.empty() || h.paused_until <= now) continue;
+    all.push_back({name, std::chrono::ceil<std::chrono::seconds>(h.paused_until - now)});
+  }
+  return all;
+}
+
 std::size_t download_queue::retry(std::string_view reason) {
   std::size_t count = 0;
   for (const auto& [name, keys] : by_reason_) {

@@ -20,6 +20,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace fermata::mirror {
 
@@ -81,6 +82,7 @@ public:
   /// When `wake_one` or `next` may give something again, where nothing else happens.
   [[nodiscard]] std::optional<time_point> next_time(time_point now) const;
   std::size_t retry(std::string_view reason);
+  [[nodiscard]] std::vector<paused_host> paused(time_point now) const;
 
   [[nodiscard]] const table& all() const noexcept { return all_; }
   /// Counts what makes `all` differ in what survives a restart.

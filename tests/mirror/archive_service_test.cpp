@@ -401,6 +401,9 @@ TEST_CASE("hosts are spared: few downloads at once, none where it asks to wait",
   p.publish();
   CHECK(p.status().waiting == 1);
   CHECK(p.upstream->asked("/r") == 0);
+  REQUIRE(p.status().paused.size() == 1);
+  CHECK(p.status().paused[0].name == "127.0.0.1");
+  CHECK(p.status().paused[0].left > std::chrono::seconds(60));
 }
 
 TEST_CASE("a damaged archive is fetched again", "[mirror][archives]") {

@@ -247,6 +247,7 @@ TEST_CASE("archives are shown: what is fetched, what failed and why", "[mirror][
   a.store.bytes = 1'500'000;
   a.store.partial = 2;
   a.store.partial_bytes = 2500;
+  a.paused = {{"<host>", 12s}, {"b", 13s}, {"c", 14s}, {"d", 15s}};
   a.batch = {true, 1, 4, 3'000, 2000ms};
   a.active = {{"sha256=aa", "a.1", "http://127.0.0.1/<a>", 500, 1000, 1000ms}};
   const std::chrono::sys_seconds since(1'700'000'000s);
@@ -263,6 +264,7 @@ TEST_CASE("archives are shown: what is fetched, what failed and why", "[mirror][
                  "<details data-key=\"http 404\"><summary><strong>3</strong> http 404</summary>"));
   CHECK(contains(page, "b.&lt;1&gt;"));
   CHECK(contains(page, "2 tries since <time>2023-11-14 22:13 UTC</time>, next "));
+  CHECK(contains(page, "&lt;host&gt; for 12 s, b for 13 s, c for 14 s and 1 more"));
   CHECK(contains(page, "<strong>1</strong> of 4 done"));
   CHECK(contains(page, "1.5 kB/s</span><span>6.0 s left"));
   CHECK(contains(page, "<dt>Partly here</dt><dd>2.5 kB in 2</dd>"));

@@ -73,6 +73,12 @@ struct failed_download {
   std::chrono::seconds next_try{0};  ///< from now
 };
 
+/// A host that has downloads waiting and is left alone: it asked for that, or does not answer.
+struct paused_host {
+  std::string name;
+  std::chrono::seconds left{0};
+};
+
 /// Downloads that failed for the same reason: `connection`, `http 404`, `checksum`, ...
 struct failure_group {
   std::string reason;
@@ -103,6 +109,7 @@ struct archive_status {
   std::size_t failed = 0;
   batch_status batch;
   std::vector<download_status> active;
+  std::vector<paused_host> paused;
   std::vector<failure_group> failures;
   std::uint64_t downloaded = 0;
   std::uint64_t downloaded_bytes = 0;
