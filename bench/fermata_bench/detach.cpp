@@ -110,11 +110,11 @@ void run_detach(const settings& s) {
   print_figure("c7_wake", "us", ns_an_operation(s, jobs_alone, [&] {
                                   for (long i = 0; i < jobs_alone; ++i) bare.there_and_back();
                                 }) / 1e3);
-  print_figure("c7_pipe64", "jobs/s", 1e9 / ns_an_operation(s, lanes * jobs_a_lane, [&] {
-                                     const std::vector<long> last = loop.run(detach_side_by_side);
-                                     require(last == std::vector<long>(lanes, jobs_a_lane),
-                                             "c7: every job has run");
-                                   }));
+  print_figure("c7_pipe64", "jobs/s",
+               1e9 / ns_an_operation(s, lanes * jobs_a_lane, [&] {
+                 const std::vector<long> last = loop.run(detach_side_by_side);
+                 require(last == std::vector<long>(lanes, jobs_a_lane), "c7: every job has run");
+               }));
 }
 
 }  // namespace bench

@@ -106,9 +106,16 @@ memory_listener& memory_listener::operator=(memory_listener&& other) noexcept {
 
 memory_listener::~memory_listener() { close(); }
 
-const std::string& memory_listener::name() const noexcept { return port_->name; }
+const port_ptr& memory_listener::port() const {
+  if (port_ == nullptr) throw contract_error("a listener that was moved from is used");
+  return port_;
+}
 
-promise<std::unique_ptr<byte_stream>> memory_listener::accept() { return accept_when_there(port_); }
+const std::string& memory_listener::name() const { return port()->name; }
+
+promise<std::unique_ptr<byte_stream>> memory_listener::accept() {
+  return accept_when_there(port());
+}
 
 void memory_listener::close() noexcept {
   if (port_ == nullptr || port_->is_closed) return;

@@ -298,6 +298,20 @@ TEST_CASE("combinators: the first of none is a mistake that is told", "[promise]
   CHECK_THROWS_WITH(fermata::nchoose_split(none()), "nchoose_split of no promise at all");
 }
 
+TEST_CASE("combinators: a promise that was moved from is told", "[promise][combine]") {
+  test_loop loop(options_of_run());
+  const std::string told = "a promise that was moved from is used";
+  for (const combinator& c : combinators()) {
+    INFO(c.name);
+    CHECK_THROWS_WITH(c.call(ready(1), promise<int>()), told);
+    CHECK_THROWS_WITH(c.call(promise<int>(), fermata::never<int>()), told);
+    CHECK_THROWS_WITH(c.call(fermata::never<int>(), promise<int>()), told);
+  }
+  std::vector<promise<>> many(fermata::detail::gather_slice + 1, ready());
+  many.back() = {};
+  CHECK_THROWS_WITH(fermata::join(std::move(many)), told);
+}
+
 TEST_CASE("combinators: values that can only be moved, and no values", "[promise][combine]") {
   test_loop loop(options_of_run());
   const auto box = [](int v, std::chrono::nanoseconds d) {

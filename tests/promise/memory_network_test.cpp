@@ -108,6 +108,17 @@ TEST_CASE("a full backlog makes who connects wait, in order", "[promise][network
   });
 }
 
+TEST_CASE("a listener that was moved from says so", "[promise][network]") {
+  test_loop loop(options_of_run());
+  memory_network net;
+  memory_listener first = net.listen("a");
+  const memory_listener second = std::move(first);
+  CHECK(second.name() == "a");
+  CHECK_THROWS_WITH(first.accept(), "a listener that was moved from is used");
+  CHECK_THROWS_WITH(first.name(), "a listener that was moved from is used");
+  first.close();
+}
+
 TEST_CASE("a cancelled accept loses no connection, a second one is refused", "[promise][network]") {
   test_loop loop(options_of_run());
   memory_network net;

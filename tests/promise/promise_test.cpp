@@ -201,6 +201,20 @@ TEST_CASE("a moved-out promise says so", "[promise]") {
   CHECK(*q.peek() == 1);
 }
 
+TEST_CASE("a function that gives a moved-out promise rejects the result, now and later",
+          "[promise]") {
+  event_loop loop(options_of_run());
+  const std::string told = "a function gave a promise that was moved from";
+  const auto gives_none = [] { return promise<int>(); };
+  auto [later, settle] = make_promise<>();
+  const promise<int> now = ready().bind(gives_none);
+  const promise<int> then = later.bind(gives_none);
+  settle.resolve();
+  loop.run([&] { return then.map([](int) {}).catch_([](std::exception_ptr) { return ready(); }); });
+  CHECK(fermata::message_of(now.error()) == told);
+  CHECK(fermata::message_of(then.error()) == told);
+}
+
 TEST_CASE("a rejection that nobody saw is counted and told", "[promise]") {
   std::string seen;
   fermata::loop_options options = options_of_run();

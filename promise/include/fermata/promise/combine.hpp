@@ -21,7 +21,8 @@
 /// Thread:  loop.
 /// Rejects: with the only error, or `multiple_errors` for several; `cancelled` where there is no
 ///          other error; `contract_error` for a value that can only be moved and has other holders.
-/// Throws:  `contract_error` for the first of no promise at all.
+/// Throws:  `contract_error` for the first of no promise at all, and for a promise that was moved
+///          from.
 /// Cost:    one allocation where all have settled; else one more and a waiter for each that is
 ///          pending.
 #pragma once

@@ -22,7 +22,7 @@ struct memory_port;
 struct memory_ports;
 }  // namespace detail
 
-/// Accepts the connections to a name.
+/// Accepts the connections to a name. One that was moved from throws `contract_error`.
 class memory_listener {
 public:
   explicit memory_listener(std::shared_ptr<detail::memory_port> port) noexcept;
@@ -30,7 +30,7 @@ public:
   memory_listener& operator=(memory_listener&& other) noexcept;
   ~memory_listener();
 
-  [[nodiscard]] const std::string& name() const noexcept;
+  [[nodiscard]] const std::string& name() const;
   /// The next connection. One accept may be under way at once.
   /// Rejects: `contract_error` for a second one; `cancelled` where the listener is closed.
   promise<std::unique_ptr<byte_stream>> accept();
@@ -38,6 +38,7 @@ public:
   void close() noexcept;
 
 private:
+  [[nodiscard]] const std::shared_ptr<detail::memory_port>& port() const;
   std::shared_ptr<detail::memory_port> port_;
 };
 

@@ -23,6 +23,13 @@ struct collect_vector {
   static constexpr bool any_will_do = false;
   explicit collect_vector(std::vector<promise<T>> m) : members(std::move(m)) {}
   [[nodiscard]] std::size_t size() const noexcept { return members.size(); }
+  void check() const {
+    for (const promise<T>& p : members) {
+      if (!p) [[unlikely]]
+        static_cast<void>(access::root(p));
+    }
+    if (!members.empty()) static_cast<void>(access::root(members.front()));
+  }
   state_base& at(std::size_t i) { return access::root(members[i]); }
   [[nodiscard]] phase now(std::size_t i) const { return access::root(members[i]).now(); }
   void shrink(std::size_t left) {
@@ -85,6 +92,7 @@ struct collect_pack {
   static constexpr bool any_will_do = false;
   explicit collect_pack(promise<T>... p) : members(std::move(p)...) {}
   [[nodiscard]] static constexpr std::size_t size() noexcept { return sizeof...(T); }
+  void check() { static_cast<void>(at(0)); }
   state_base& at(std::size_t i) {
     return std::apply(
         [i](auto&... p) -> state_base& {

@@ -148,9 +148,9 @@ struct gather_members {
 /// A gather with its result.
 ///
 /// Shape: `Collect` has `out`, `inlined` (how many members at most; 0: any number), `any_will_do`
-///        (one that has settled is enough), `only_counts` (may be absent), `size()`,
-///        `at(i) -> state_base&`, `ended(i)`, `visit(i)`, `settle(state<out>&, is_asked)` and
-///        `shrink(left)`.
+///        (one that has settled is enough), `only_counts` (may be absent), `size()`, `check()`
+///        (throws where a member is no promise), `at(i) -> state_base&`, `ended(i)`, `visit(i)`,
+///        `settle(state<out>&, is_asked)` and `shrink(left)`.
 template <typename Collect>
 class gather_into final : public state<typename Collect::out>,
                           private gather_members<Collect::inlined>,
@@ -158,7 +158,9 @@ class gather_into final : public state<typename Collect::out>,
 public:
   using out = typename Collect::out;
 
+  /// Throws: `contract_error` for a member that was moved from, or of another thread.
   static promise<out> make(Collect c) {
+    c.check();
     if (c.size() <= gather_slice && has_settled(c)) return settle_now(std::move(c));
     auto* g = new gather_into(std::move(c));
     promise<out> result = access::handle<out>(g);

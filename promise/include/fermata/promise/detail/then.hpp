@@ -29,7 +29,10 @@ private:
 template <typename Out, typename F, typename... Args>
 promise<Out> call_safely(F& f, Args&&... args) {
   try {
-    return f(std::forward<Args>(args)...);
+    promise<Out> given = f(std::forward<Args>(args)...);
+    if (!given) [[unlikely]]
+      throw contract_error("a function gave a promise that was moved from");
+    return given;
   } catch (...) {
     return rejected<Out>(std::current_exception());
   }
