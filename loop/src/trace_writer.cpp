@@ -133,7 +133,15 @@ private:
   }
   void slice(const trace_event& e, int row, std::string_view category, std::string_view name) {
     line("\"ph\":\"X\",\"cat\":\"{}\",\"name\":{},\"ts\":{},\"dur\":{},\"tid\":{}{}", category,
-         quoted(name), us(e.begin), us(e.end - e.begin), row, where(e.site));
+         quoted(name), us(e.begin), us(length(e.begin, e.end)), row, where(e.site));
+  }
+  // Viewers add begin and duration as doubles. Where the sum would reach into the slice that
+  // follows at once it is a nanosecond shorter: DevTools leaves out what overlaps.
+  static std::uint64_t length(std::uint64_t begin, std::uint64_t end) {
+    const auto as_read = [](std::uint64_t ns) { return static_cast<double>(ns) / 1000; };
+    const std::uint64_t ns = end - begin;
+    const bool is_over = as_read(begin) + as_read(ns) > as_read(end);
+    return is_over && ns > 0 ? ns - 1 : ns;
   }
   static std::string where(const std::source_location& site) {
     if (site.line() == 0) return {};

@@ -207,6 +207,23 @@ TEST_CASE("names that are no UTF-8 still give JSON", "[loop][trace]") {
   CHECK(spans[5]["name"] == names[5]);
 }
 
+TEST_CASE("a slice ends before the one that follows at once, also as doubles", "[loop][trace]") {
+  fermata::trace_snapshot s;
+  trace_event e;
+  e.kind = trace_kind::task;
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    e.begin = 7'423'051 + i * 671;
+    e.end = e.begin + 671;
+    s.events.push_back(e);
+  }
+  const auto tasks = events(chrome(s), "X", "task");
+  REQUIRE(tasks.size() == 100);
+  for (std::size_t i = 0; i + 1 < tasks.size(); ++i) {
+    const double end = tasks[i]["ts"].get<double>() + tasks[i]["dur"].get<double>();
+    REQUIRE(end <= tasks[i + 1]["ts"].get<double>());
+  }
+}
+
 TEST_CASE("jobs stand in a row for each thread of the pool", "[loop][trace]") {
   fermata::trace_snapshot s;
   for (const std::uint64_t thread : {77U, 88U, 77U}) {
