@@ -8,8 +8,11 @@
 
 namespace fermata::git_mem {
 
-promise<object> get_object(snapshot_ptr from, object_id id, std::uint64_t limit_bytes) {
-  object_reader reader(std::move(from), id);
+promise<object> get_object(snapshot_ptr from,
+                           object_id id,
+                           std::uint64_t limit_bytes,
+                           object_cache* recent) {
+  object_reader reader(std::move(from), id, recent);
   if (reader.header().size_bytes > limit_bytes) {
     throw failure(reason::limit, "object " + id.hex() + ": " +
                                      std::to_string(reader.header().size_bytes) +
@@ -38,8 +41,9 @@ promise<std::optional<path_finder::place>> find_path(snapshot_ptr from,
 promise<> walk_files(snapshot_ptr from,
                      object_id root,
                      std::string path,
-                     std::function<promise<>(const tree_walk::entry&)> visit) {
-  tree_walk walk(std::move(from), root, path);
+                     std::function<promise<>(const tree_walk::entry&)> visit,
+                     object_cache* recent) {
+  tree_walk walk(std::move(from), root, path, recent);
   for (;;) {
     const tree_walk::result r = walk.step();
     co_await maybe_pause(r.cost);

@@ -13,7 +13,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <vector>
 
 namespace fermata::git_mem::detail {
 
@@ -23,8 +22,9 @@ public:
       : capacity_(std::max<std::uint64_t>(bytes, 64 * 1024)),
         largest_(std::min<std::uint64_t>(capacity_ / 8, 512 * 1024)),
         ring_(capacity_),
-        slots_(slot_count) {
+        slot_memory_(slot_count * sizeof(slot)) {
     ring_.extend(capacity_);
+    slot_memory_.extend(slot_count * sizeof(slot));
   }
 
   // Larger objects are not kept.
@@ -39,15 +39,15 @@ public:
 
   // What was written at the last `reserve` is object `number`.
   void keep(std::uint32_t number, std::uint64_t size) noexcept {
-    slots_[number % slot_count] = {start_, number, true};
+    slot_of(number) = {start_, number, 1};
     head_ = start_ + (size + 15) / 16 * 16;
   }
 
   // Its `size` bytes, or null. They stay through the next `reserve`: that writes less than a
   // quarter of the ring past the head (twice `largest`, with the skip over the end).
   [[nodiscard]] const std::uint8_t* find(std::uint32_t number, std::uint64_t size) noexcept {
-    const slot s = slots_[number % slot_count];
-    if (!s.used || s.number != number || head_ > s.position + capacity_) return nullptr;
+    const slot s = slot_of(number);
+    if (s.used == 0 || s.number != number || head_ > s.position + capacity_) return nullptr;
     if (head_ - s.position <= capacity_ / 2) return at(s.position);
     const std::uint8_t* const from = at(s.position);
     std::uint8_t* const to = reserve(size);
@@ -56,15 +56,19 @@ public:
     return to;
   }
 
-  bool release_slice() noexcept { return ring_.release_slice(); }
+  bool release_slice() noexcept { return ring_.release_slice() || slot_memory_.release_slice(); }
 
 private:
   static constexpr std::size_t slot_count = 32768;
-  struct slot {
-    std::uint64_t position = 0;
-    std::uint32_t number = 0;
-    bool used = false;
+  struct slot {  // all zero at first, where nothing is touched yet
+    std::uint64_t position;
+    std::uint32_t number;
+    std::uint32_t used;
   };
+
+  [[nodiscard]] slot& slot_of(std::uint32_t number) noexcept {
+    return reinterpret_cast<slot*>(slot_memory_.data())[number % slot_count];
+  }
 
   [[nodiscard]] std::uint8_t* at(std::uint64_t position) noexcept {
     return ring_.data() + position % capacity_;
@@ -73,7 +77,7 @@ private:
   std::uint64_t capacity_;
   std::uint64_t largest_;
   growing_range ring_;
-  std::vector<slot> slots_;
+  growing_range slot_memory_;
   std::uint64_t head_ = 0;
   std::uint64_t start_ = 0;
 };

@@ -8,16 +8,6 @@
 
 namespace fermata::git_mem::detail {
 
-promise<object> get_cached(snapshot_ptr from, object_id id, object_cache& recent) {
-  object_reader reader(std::move(from), id, &recent);
-  for (;;) {
-    const step_result r = reader.step();
-    co_await maybe_pause(r.cost);
-    if (r.state == step_state::done) co_return reader.take();
-    if (r.state == step_state::error) throw failure(reader.error());
-  }
-}
-
 commit_painter::commit_painter(snapshot_ptr from,
                                object_cache& recent,
                                const std::vector<object_id>& boundary,
@@ -32,7 +22,7 @@ commit_painter::commit_painter(snapshot_ptr from,
       edge_(*from_) {}
 
 promise<> commit_painter::enqueue(object_id id, object_set::place at) {
-  promise<object> reading = get_cached(from_, id, recent_);
+  promise<object> reading = get_object(from_, id, any_size, &recent_);
   const object read = co_await std::move(reading);
   commit c = parse_commit(id, read.text());
   queue_.push({c.committer.when.time_since_epoch().count(), id, at, c.tree, std::move(c.parents)});

@@ -7,10 +7,9 @@
 
 #pragma once
 
-#include "object_cache.hpp"
-
 #include <fermata/git_mem/commit.hpp>
 #include <fermata/git_mem/object_set.hpp>
+#include <fermata/git_mem/walk.hpp>
 #include <fermata/promise/promise.hpp>
 
 #include <cstdint>
@@ -19,9 +18,6 @@
 #include <vector>
 
 namespace fermata::git_mem::detail {
-
-// The object, read beside a cache.
-promise<object> get_cached(snapshot_ptr from, object_id id, object_cache& recent);
 
 class commit_painter {
 public:

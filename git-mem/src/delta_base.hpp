@@ -24,7 +24,7 @@ struct entry_place {
                                           const entry_header& h) {
   const pack& p = *from.packs[of.pack_number];
   if (h.kind == entry_header::ofs_delta) {
-    const std::optional<std::uint32_t> base = p.find_offset(h.base_offset);
+    const std::optional<std::uint32_t> base = p.find_offset(h.base_offset, of.entry_number);
     if (!base) throw failure(reason::corrupt, "delta base is no entry");
     return {of.pack_number, *base};
   }

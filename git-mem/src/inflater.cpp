@@ -13,10 +13,6 @@ namespace {
 
 }  // namespace
 
-inflater::inflater() : at_once_(libdeflate_alloc_decompressor()) {
-  if (!at_once_) throw std::bad_alloc();
-}
-
 inflater::~inflater() {
   if (has_zlib_) inflateEnd(&z_);
 }
@@ -45,14 +41,18 @@ void inflater::start(std::uint64_t size, std::uint8_t* out) {
 
 // What is wrong, too long or not there yet is left to zlib, which then begins at the first byte.
 bool inflater::inflate_at_once(std::span<const std::uint8_t> in, cost_ns& cost) {
+  const bool is_fixed = in.size() > 2 && ((in[2] >> 1) & 3) == 1;  // its first block
+  decoder& by = is_fixed ? fixed_ : dynamic_;
+  if (!by) by.reset(libdeflate_alloc_decompressor());
+  if (!by) throw std::bad_alloc();
   std::size_t used = 0;
   std::size_t made = 0;
   std::uint8_t none = 0;
-  const libdeflate_result code = libdeflate_zlib_decompress_ex(
-      at_once_.get(), in.data(), std::min(in.size(), inflate_input_cut), size_ == 0 ? &none : out_,
-      static_cast<std::size_t>(size_), &used, &made);
+  const libdeflate_result code =
+      libdeflate_zlib_decompress_ex(by.get(), in.data(), in.size(), size_ == 0 ? &none : out_,
+                                    static_cast<std::size_t>(size_), &used, &made);
   if (code != LIBDEFLATE_SUCCESS || made != size_) {
-    cost += inflate_cost(std::min(in.size(), inflate_input_cut), 0);
+    cost += inflate_cost(in.size(), 0);
     return false;
   }
   consumed_ = used;
@@ -62,11 +62,22 @@ bool inflater::inflate_at_once(std::span<const std::uint8_t> in, cost_ns& cost) 
   return true;
 }
 
+step_state inflater::step_whole(std::span<const std::uint8_t> in, cost_ns& cost, cost_ns allowed) {
+  if (!begun_) {
+    const bool try_at_once = out_ != nullptr && inflate_cost(in.size(), size_) <= allowed;
+    if (try_at_once && inflate_at_once(in, cost)) return step_state::done;
+    begin_zlib();
+    if (try_at_once) return step_state::more;
+  }
+  return step(in, cost);
+}
+
 step_state inflater::step(std::span<const std::uint8_t> in, cost_ns& cost) {
   if (!begun_) {
     const bool whole = in.size() >= std::min<std::uint64_t>(size_ + 64, inflate_input_cut);
     const bool try_at_once = out_ != nullptr && size_ <= inflate_at_once_cut && whole;
-    if (try_at_once && inflate_at_once(in, cost)) return step_state::done;
+    const auto some = in.first(std::min(in.size(), inflate_input_cut));
+    if (try_at_once && inflate_at_once(some, cost)) return step_state::done;
     begin_zlib();
     if (try_at_once) return step_state::more;  // one of the two is enough for a unit
   }

@@ -24,7 +24,10 @@ public:
     return ready(std::optional(object_info{h->type, h->size_bytes}));
   }
   promise<object> get_object(object_id id, std::uint64_t limit_bytes) override {
-    return git_mem::get_object(store_.current(), id, limit_bytes);
+    const std::shared_ptr<reading> with = current_reading();  // also while others replace it
+    promise<object> got = git_mem::get_object(with->from, id, limit_bytes, &with->recent);
+    object o = co_await std::move(got);
+    co_return o;
   }
   promise<std::vector<object_id>> find_by_prefix(std::string digits) override {
     return git_mem::find_by_prefix(store_.current(), std::move(digits));
@@ -55,7 +58,20 @@ public:
   }
 
 private:
+  struct reading {
+    explicit reading(snapshot_ptr of) : from(std::move(of)), recent(*from) {}
+    snapshot_ptr from;
+    object_cache recent;
+  };
+  const std::shared_ptr<reading>& current_reading() {
+    if (!reading_ || reading_->from != store_.current()) {
+      reading_ = std::make_shared<reading>(store_.current());
+    }
+    return reading_;
+  }
+
   object_store& store_;
+  std::shared_ptr<reading> reading_;
 };
 
 constexpr std::uint64_t tree_limit_bytes = std::uint64_t{128} << 20;

@@ -107,8 +107,8 @@ std::optional<std::uint32_t> pack::find(const object_id& id) const {
 }
 
 // Bases are mostly near: the steps back double until they pass the offset.
-std::optional<std::uint32_t> pack::find_offset(std::uint64_t offset) const {
-  std::size_t high = entries_.size();  // first that is not below or at the offset
+std::optional<std::uint32_t> pack::find_offset(std::uint64_t offset, std::uint32_t before) const {
+  std::size_t high = before;  // first that is not below or at the offset
   if (high == 0) return std::nullopt;
   std::size_t step = 1;
   std::size_t low = high - 1;

@@ -6,7 +6,6 @@
 #include "costs.hpp"
 #include "deflater.hpp"
 #include "delta_base.hpp"
-#include "object_cache.hpp"
 
 #include <fermata/git_mem/naming.hpp>
 #include <fermata/git_mem/pack_writer.hpp>
@@ -87,7 +86,7 @@ struct writer {
   std::vector<std::byte> out;
   checksum sum;
   written_pack result;
-  std::optional<detail::object_cache> recent;
+  std::optional<object_cache> recent;
   std::optional<detail::deflater> deflater;
 };
 
@@ -189,7 +188,7 @@ promise<> writer::deflate(const object_id& id) {
   ++result.deflated;
   if (!recent) recent.emplace(*from);
   if (!deflater) deflater.emplace();
-  promise<object> reading = detail::get_cached(from, id, *recent);
+  promise<object> reading = get_object(from, id, any_size, &*recent);
   const object whole = co_await std::move(reading);
   deflater->start(whole.bytes());
   for (bool more = true; more;) {

@@ -18,8 +18,6 @@
 
 namespace fermata::git_mem {
 
-using detail::object_cache;
-
 namespace {
 
 constexpr std::size_t entries_at_once = 256;
@@ -123,7 +121,7 @@ promise<> tree_opener::open(object_id root,
   while (!stack_.empty()) {
     const object_id id = stack_.back();
     stack_.pop_back();
-    promise<object> reading = detail::get_cached(from_, id, recent_);
+    promise<object> reading = get_object(from_, id, any_size, &recent_);
     const object tree = co_await std::move(reading);
     const std::string_view text = tree.text();
     for (std::size_t at = 0; at < text.size();) {
@@ -167,7 +165,7 @@ promise<> search::add_have(object_id id) {
     if (!h) co_return;
     if (h->type != object_type::tag) break;
     if (!commits.had()->insert(*h)) co_return;
-    promise<object> reading = detail::get_cached(from, id, recent);
+    promise<object> reading = get_object(from, id, any_size, &recent);
     const object read = co_await std::move(reading);
     id = parse_tag(id, read.text()).target;
   }
@@ -184,7 +182,7 @@ promise<> search::add_tip(object_id id) {
     if (h->type == object_type::tree) trees.push_back(id);
     if (h->type != object_type::tree && !objects->insert(*h)) co_return;
     if (h->type != object_type::tag) co_return;
-    promise<object> reading = detail::get_cached(from, id, recent);
+    promise<object> reading = get_object(from, id, any_size, &recent);
     const object read = co_await std::move(reading);
     id = parse_tag(id, read.text()).target;
   }

@@ -37,8 +37,8 @@ object_id root_tree(const snapshot_ptr& from, const object_id& root) {
                                      std::string(type_name(h->type)) + ", no commit and no tree");
 }
 
-object_reader open_tree(const snapshot_ptr& from, const object_id& id) {
-  object_reader reader(from, id);
+object_reader open_tree(const snapshot_ptr& from, const object_id& id, object_cache* recent) {
+  object_reader reader(from, id, recent);
   if (reader.header().type != object_type::tree) {
     throw failure(reason::corrupt, "object " + id.hex() + ": it is a " +
                                        std::string(type_name(reader.header().type)) + ", no tree");

@@ -6,7 +6,6 @@
 #include "tree_source.hpp"
 
 #include <fermata/git_mem/diff.hpp>
-#include <fermata/git_mem/pkt_line.hpp>
 #include <fermata/promise/pause.hpp>
 
 #include <utility>
@@ -203,20 +202,8 @@ tree_diff& tree_diff::operator=(tree_diff&&) noexcept = default;
 tree_diff::~tree_diff() = default;
 
 tree_diff::result tree_diff::step(std::chrono::nanoseconds budget) {
-  result r;
   work& w = *work_;
-  if (w.error) {
-    r.state = step_state::error;
-    return r;
-  }
-  try {
-    while (r.cost < budget && !w.done && r.found == nullptr) r.found = w.unit(r.cost);
-    if (w.done) r.state = step_state::done;
-  } catch (const failure& f) {
-    w.error = w.path.empty() ? f : f.at("directory \"" + printable(w.path) + "\"");
-    r.state = step_state::error;
-  }
-  return r;
+  return detail::step_to_next<result>(w, budget, w.path);
 }
 
 const failure& tree_diff::error() const {

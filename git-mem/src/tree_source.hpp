@@ -3,9 +3,12 @@
 
 #pragma once
 
+#include <fermata/git_mem/failure.hpp>
 #include <fermata/git_mem/object_reader.hpp>
+#include <fermata/git_mem/pkt_line.hpp>
 #include <fermata/git_mem/tree.hpp>
 
+#include <chrono>
 #include <compare>
 #include <string>
 #include <string_view>
@@ -15,7 +18,9 @@ namespace fermata::git_mem::detail {
 // `root` may be a commit: its tree. Commits are small.
 [[nodiscard]] object_id root_tree(const snapshot_ptr& from, const object_id& root);
 
-[[nodiscard]] object_reader open_tree(const snapshot_ptr& from, const object_id& id);
+[[nodiscard]] object_reader open_tree(const snapshot_ptr& from,
+                                      const object_id& id,
+                                      object_cache* recent = nullptr);
 
 // `path "..."`, for messages.
 [[nodiscard]] std::string shown_path(std::string_view path);
@@ -25,5 +30,26 @@ namespace fermata::git_mem::detail {
                                               bool a_is_tree,
                                               std::string_view b,
                                               bool b_is_tree) noexcept;
+
+// A step of a machine that gives at most one thing, which is what tree_walk and tree_diff are.
+// `directory` (which the work may change) is where a failure comes about; empty: not said.
+template <typename Result, typename Work>
+[[nodiscard]] Result step_to_next(Work& w,
+                                  std::chrono::nanoseconds budget,
+                                  const std::string& directory) {
+  Result r;
+  if (w.error) {
+    r.state = step_state::error;
+    return r;
+  }
+  try {
+    while (r.cost < budget && !w.done && r.found == nullptr) r.found = w.unit(r.cost);
+    if (w.done) r.state = step_state::done;
+  } catch (const failure& f) {
+    w.error = directory.empty() ? f : f.at("directory \"" + printable(directory) + "\"");
+    r.state = step_state::error;
+  }
+  return r;
+}
 
 }  // namespace fermata::git_mem::detail

@@ -5,8 +5,6 @@
 #include "costs.hpp"
 #include "tree_source.hpp"
 
-#include <fermata/git_mem/pkt_line.hpp>
-
 #include <utility>
 
 namespace fermata::git_mem {
@@ -125,14 +123,15 @@ struct tree_walk::work {
     std::size_t path_size;  // of `path`, with this tree's name and '/'
   };
 
-  work(snapshot_ptr f, const object_id& root, std::string_view at)
-      : from(std::move(f)), start(at), finder(path_finder(from, root, at)) {}
+  work(snapshot_ptr f, const object_id& root, std::string_view at, object_cache* cache)
+      : from(std::move(f)), recent(cache), start(at), finder(path_finder(from, root, at)) {}
 
   [[nodiscard]] const entry* unit(cost_ns& cost);
   void find_start(cost_ns& cost);
   [[nodiscard]] const entry* take(const tree_entry& e);
 
   snapshot_ptr from;
+  object_cache* recent;
   std::string start;
   std::optional<path_finder> finder;
   std::optional<object_reader> reader;
@@ -152,7 +151,7 @@ void tree_walk::work::find_start(cost_ns& cost) {
   if (finder->found()->mode != file_mode::tree) {
     throw failure(reason::not_found, shown_path(start) + ": it is no directory");
   }
-  reader.emplace(open_tree(from, finder->found()->id));
+  reader.emplace(open_tree(from, finder->found()->id, recent));
   finder.reset();
 }
 
@@ -165,7 +164,7 @@ const tree_walk::entry* tree_walk::work::take(const tree_entry& e) {
       throw failure(reason::limit, "more than " + std::to_string(deepest) + " nested directories");
     }
     path.append(e.name).push_back('/');
-    reader.emplace(open_tree(from, e.id));
+    reader.emplace(open_tree(from, e.id, recent));
     return nullptr;
   }
   current.path.assign(path).append(e.name);
@@ -210,27 +209,18 @@ const tree_walk::entry* tree_walk::work::unit(cost_ns& cost) {
   return nullptr;
 }
 
-tree_walk::tree_walk(snapshot_ptr from, const object_id& root, std::string_view path)
-    : work_(std::make_unique<work>(std::move(from), root, path)) {}
+tree_walk::tree_walk(snapshot_ptr from,
+                     const object_id& root,
+                     std::string_view path,
+                     object_cache* recent)
+    : work_(std::make_unique<work>(std::move(from), root, path, recent)) {}
 tree_walk::tree_walk(tree_walk&&) noexcept = default;
 tree_walk& tree_walk::operator=(tree_walk&&) noexcept = default;
 tree_walk::~tree_walk() = default;
 
 tree_walk::result tree_walk::step(std::chrono::nanoseconds budget) {
-  result r;
   work& w = *work_;
-  if (w.error) {
-    r.state = step_state::error;
-    return r;
-  }
-  try {
-    while (r.cost < budget && !w.done && r.found == nullptr) r.found = w.unit(r.cost);
-    if (w.done) r.state = step_state::done;
-  } catch (const failure& f) {
-    w.error = w.path.empty() || w.finder ? f : f.at("directory \"" + printable(w.path) + "\"");
-    r.state = step_state::error;
-  }
-  return r;
+  return detail::step_to_next<result>(w, budget, w.path);
 }
 
 const failure& tree_walk::error() const {

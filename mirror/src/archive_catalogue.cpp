@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::chrono::nanoseconds cost_per_byte{4};
 constexpr std::chrono::microseconds cost_per_file{5};
+constexpr std::uint64_t cache_bytes = 1 << 20;  // versions of a package are read one after another
 
 std::string_view why_skipped(const opam_source& s, bool allow_file) {
   switch (s.kind) {
@@ -123,13 +124,15 @@ archive_catalogue::~archive_catalogue() = default;
 
 namespace {
 
-promise<opam_sources> read_blob(git_mem::snapshot_ptr from, git_mem::tree_walk::entry e) {
+promise<opam_sources> read_blob(git_mem::snapshot_ptr from,
+                                git_mem::tree_walk::entry e,
+                                git_mem::object_cache& recent) {
   opam_sources sources;
   if (e.size_bytes > longest_opam_bytes) {
     sources.faults.emplace_back("1:1: over 4 MiB");
     co_return sources;
   }
-  promise<git_mem::object> reading = git_mem::get_object(from, e.id, longest_opam_bytes);
+  promise<git_mem::object> reading = git_mem::get_object(from, e.id, longest_opam_bytes, &recent);
   git_mem::object file;
   try {
     file = co_await std::move(reading);
@@ -157,6 +160,7 @@ bool is_file(git_mem::file_mode mode) {
 promise<catalogue_update> archive_catalogue::read(git_mem::snapshot_ptr from,
                                                   const file_list& files) {
   catalogue_update update;
+  git_mem::object_cache recent(*from, cache_bytes);
   auto known = parts_->files.begin();  // nobody else changes it while we pause
   for (std::size_t i = 0; i < files.size(); ++i) {
     const git_mem::tree_walk::entry& e = files[i];
@@ -172,7 +176,7 @@ promise<catalogue_update> archive_catalogue::read(git_mem::snapshot_ptr from,
       ++known;
       continue;
     }
-    promise<opam_sources> reading = read_blob(from, e);
+    promise<opam_sources> reading = read_blob(from, e, recent);
     opam_sources sources = co_await std::move(reading);
     ++update.files_read;
     if (is_known) {

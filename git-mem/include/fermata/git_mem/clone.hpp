@@ -6,7 +6,7 @@
 /// Pauses:   may; at most one step (about 50 us) or one piece of 64 KiB runs between two checks.
 /// Thread:   loop.
 /// Rejects:  `failure`, which begins with `cannot clone <url>: `; `cancelled`; nothing is kept.
-/// Cost:     the pack's bytes, 40 bytes an object, 8 MB of recent objects, 256 KiB of pieces.
+/// Cost:     the pack's bytes, 40 bytes an object, 4 MB of recent objects, 256 KiB of pieces.
 #pragma once
 
 #include <fermata/git_mem/analyse.hpp>

@@ -54,7 +54,16 @@ public:
     return n;
   }
 
-  friend bool operator==(const object_id&, const object_id&) = default;
+  // The default compares by a call of memcmp, which a look-up by name feels.
+  friend bool operator==(const object_id& a, const object_id& b) noexcept {
+    const auto word = [](const object_id& id, std::size_t at) {
+      std::uint64_t n = 0;
+      std::memcpy(&n, id.bytes_.data() + at, sizeof n);
+      return n;
+    };
+    return ((word(a, 0) ^ word(b, 0)) | (word(a, 8) ^ word(b, 8)) | (word(a, 12) ^ word(b, 12))) ==
+           0;
+  }
   friend std::strong_ordering operator<=>(const object_id&, const object_id&) = default;
 
 private:

@@ -2,16 +2,18 @@
 /// Reads one object of a snapshot in slices, through all the links of its delta chain.
 ///
 /// Shape:  construct, `step` until `done` or `error`, `take`. `read_object` does all that in one
-/// call
-///         and refuses objects over 64 KiB.
-/// Pauses: never; a step takes its budget and one unit more (200 us at most).
+///         call and refuses objects over 64 KiB. Who reads many hands an `object_cache` to all.
+/// Pauses: never; a step takes its budget and one unit more (250 us at most). `read_object` takes
+///         as long as the object and the bases that it stands on: 0.3 ms for 150 KB.
 /// Thread: any, one at a time.
 /// Throws: `failure` (reason::not_found) from the constructor; a step says `error`.
-/// Cost:   memory for the object, its base and one delta. Depth-1 data: 4 us an object.
+/// Cost:   memory for the object, its base and one delta. Depth-1 data: 5.5 us an object, beside a
+///         cache 3.4 us.
 #pragma once
 
 #include <fermata/git_mem/failure.hpp>
 #include <fermata/git_mem/memory.hpp>
+#include <fermata/git_mem/object_cache.hpp>
 #include <fermata/git_mem/object_store.hpp>
 
 #include <memory>
@@ -19,10 +21,6 @@
 #include <string_view>
 
 namespace fermata::git_mem {
-
-namespace detail {
-class object_cache;
-}
 
 /// An object's type and content.
 struct object {
@@ -43,7 +41,7 @@ inline constexpr std::uint64_t small_object_bytes = 64 * 1024;
 
 class object_reader {
 public:
-  object_reader(snapshot_ptr from, const object_id& id, detail::object_cache* recent = nullptr);
+  object_reader(snapshot_ptr from, const object_id& id, object_cache* recent = nullptr);
   object_reader(object_reader&&) noexcept;
   object_reader& operator=(object_reader&&) noexcept;
   ~object_reader();
@@ -66,6 +64,7 @@ private:
 /// The whole object at once. Throws: `failure`: absent, damaged, or larger than `limit_bytes`.
 [[nodiscard]] object read_object(const snapshot_ptr& from,
                                  const object_id& id,
-                                 std::uint64_t limit_bytes = small_object_bytes);
+                                 std::uint64_t limit_bytes = small_object_bytes,
+                                 object_cache* recent = nullptr);
 
 }  // namespace fermata::git_mem

@@ -29,7 +29,7 @@ struct pack_limits {
   std::uint64_t total_inflated_bytes = std::uint64_t{64} << 30;  ///< entries and delta results
   std::uint64_t delta_depth = 4095;                              ///< at most 4095
   std::uint64_t working_bytes = std::uint64_t{512} << 20;        ///< delta resolution at one time
-  std::uint64_t cache_bytes = std::uint64_t{8} << 20;            ///< recent objects, as bases
+  std::uint64_t cache_bytes = std::uint64_t{4} << 20;            ///< recent objects, as bases
   verify names = verify::collisions;  ///< `fast` where the sender is trusted
 };
 
@@ -174,7 +174,13 @@ public:
     return entries_[number];
   }
   [[nodiscard]] std::optional<std::uint32_t> find(const object_id& id) const;
-  [[nodiscard]] std::optional<std::uint32_t> find_offset(std::uint64_t offset) const;
+  /// The entry that begins at `offset`.
+  [[nodiscard]] std::optional<std::uint32_t> find_offset(std::uint64_t offset) const {
+    return find_offset(offset, entry_count());
+  }
+  /// The same among the entries before `before`: faster, the nearer it is.
+  [[nodiscard]] std::optional<std::uint32_t> find_offset(std::uint64_t offset,
+                                                         std::uint32_t before) const;
 
   /// The whole pack, trailer included.
   [[nodiscard]] std::span<const std::uint8_t> bytes() const noexcept {

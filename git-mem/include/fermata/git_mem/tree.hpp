@@ -79,8 +79,12 @@ public:
   static constexpr std::size_t deepest = 256;
   static constexpr std::size_t longest_path = 4096;
 
-  /// `root` is a commit, or a tree; `path` is a directory in it, empty for all.
-  tree_walk(snapshot_ptr from, const object_id& root, std::string_view path = {});
+  /// `root` is a commit, or a tree; `path` is a directory in it, empty for all. Who also reads the
+  /// files has one cache for both.
+  tree_walk(snapshot_ptr from,
+            const object_id& root,
+            std::string_view path = {},
+            object_cache* recent = nullptr);
   tree_walk(tree_walk&&) noexcept;
   tree_walk& operator=(tree_walk&&) noexcept;
   ~tree_walk();
