@@ -12,7 +12,7 @@ peer_libgit2() { "$bin/fermata-git-bench" clone "$1" "$work/clone"; }
 peer_fermata() { "$bin/fermata-git" clone "$1"; }
 peer_fermata-fast() { "$bin/fermata-git" clone "$1" --verify fast; }
 peer_go-git() { "$work/go-git" "$1"; }
-peer_dulwich() { python3 "$work/dulwich.py" "$1"; }
+peer_dulwich() { /usr/bin/python3 "$work/dulwich.py" "$1"; } # Debian's, which has the package
 
 find_peers() {
   peers=(git git2threads libgit2)
@@ -46,9 +46,13 @@ import sys
 from dulwich.client import get_transport_and_path
 from dulwich.repo import MemoryRepo
 client, path = get_transport_and_path(sys.argv[1])
-client.fetch(path, MemoryRepo())
+repo = MemoryRepo()
+# HEAD alone: dulwich 0.21 takes the "shallow" lines of the server for refs.
+client.fetch(path, repo, determine_wants=lambda refs, depth=None: [refs[b"HEAD"]])
+if not any(True for _ in repo.object_store):
+    sys.exit("nothing came")
 PY
-  if python3 -c 'import dulwich' 2>/dev/null; then
+  if /usr/bin/python3 -c 'import dulwich' 2>/dev/null; then
     peers+=(dulwich)
   else
     echo "no dulwich: its figures are left out" >&2
