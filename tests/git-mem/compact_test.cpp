@@ -215,10 +215,7 @@ TEST_CASE("a shallow snapshot is exported shallow, an empty one empty", "[git_me
   const temp_folder cut;
   cut.run("cp -a '" + (folder.path() / "shallow.git").string() + "' .git");
   auto s = std::make_shared<snapshot>(*all_of(cut));
-  for (const std::string& line : lines_of(cut.output("cat .git/shallow"))) {
-    s->shallow.push_back(*object_id::from_hex(line));
-  }
-  std::sort(s->shallow.begin(), s->shallow.end());
+  REQUIRE(!s->shallow.empty());
   s->refs.push_back({"refs/heads/zz-not-fetched", blob_id("elsewhere"), {}});
   s->refs.push_back({"refs/remotes/o/HEAD", s->find_ref("HEAD")->id, "refs/heads/main"});
   object_store none;

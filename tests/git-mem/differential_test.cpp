@@ -3,6 +3,7 @@
 // must be, byte for byte, what `git cat-file` says it is.
 
 #include "support/git_server.hpp"
+#include "support/random_repository.hpp"
 
 #include <fermata/git_mem/clone.hpp>
 #include <fermata/git_mem/naming.hpp>
@@ -11,7 +12,6 @@
 
 #include <catch2/catch.hpp>
 
-#include <random>
 #include <string>
 #include <vector>
 
@@ -20,99 +20,6 @@ using namespace fermata::test;
 using fermata::promise;
 
 namespace {
-
-// A history as `git fast-import` reads it: merges, renames, deletions, odd names, large files,
-// symbolic links, submodules, thousands of branches.
-class random_history {
-public:
-  explicit random_history(unsigned seed) : random_(seed) {}
-
-  std::string stream(int commits, int branches) {
-    for (int i = 1; i <= commits; ++i) add_commit(i);
-    for (int i = 0; i < branches; ++i) {
-      add("reset refs/heads/b/" + std::to_string(i) +
-          "\nfrom :" + std::to_string(1 + below(static_cast<unsigned>(commits))) + "\n\n");
-    }
-    add("tag v1\nfrom :1\ntagger T <t@t> 1700000000 +0000\n");
-    add_data("a tag\n");
-    add("reset refs/heads/main\nfrom :" + std::to_string(commits) + "\n\n");
-    return out_;
-  }
-
-private:
-  unsigned below(unsigned n) { return static_cast<unsigned>(random_()) % n; }
-  void add(const std::string& text) { out_ += text; }
-  void add_data(const std::string& text) {
-    add("data " + std::to_string(text.size()) + "\n" + text + "\n");
-  }
-
-  // Quoted as fast-import reads it.
-  std::string path() {
-    static const std::vector<std::string> names = {
-        "plain",      "with space", "-rf",       "\\303\\244\\303\\266",
-        "tab\\tin",   "new\\nline", "quo\\\"te", "back\\\\slash",
-        "\\377\\376", "*.glob",     "~home",     "$HOME",
-        "a:b",        "con",        ".gitx",     "x.git"};
-    std::string p = "\"";
-    for (unsigned depth = below(4); depth > 0; --depth) p += "d" + std::to_string(below(5)) + "/";
-    return p + names[below(static_cast<unsigned>(names.size()))] + std::to_string(below(6)) + "\"";
-  }
-  std::string content() {
-    std::string text;
-    switch (below(12)) {
-      case 0:  // does not compress, and is cut in many units
-        text = std::string(200'000 + below(200'000), '\0');
-        for (char& c : text) c = static_cast<char>(random_());
-        return text;
-      case 1:
-        return "";
-      default:
-        for (unsigned i = 0, n = below(400); i < n; ++i) {
-          text += "line " + std::to_string(i % 7 == 0 ? below(50) : i) + "\n";
-        }
-        return text;
-    }
-  }
-
-  void add_commit(int number) {
-    add("commit refs/heads/work\nmark :" + std::to_string(number) + "\ncommitter C <c@c> " +
-        std::to_string(1'600'000'000 + number * 60 - static_cast<int>(below(200))) + " +0130\n");
-    add_data("commit " + std::to_string(number) + std::string(below(200), '.'));
-    if (number > 1) {
-      add("from :" + std::to_string(number - 1 - static_cast<int>(below(std::min(number - 1, 3)))) +
-          "\n");
-    }
-    if (number > 5 && below(4) == 0) add("merge :" + std::to_string(1 + below(number - 2)) + "\n");
-    for (unsigned i = 0; i < 1 + below(5); ++i) {
-      const std::string at = path();
-      switch (below(10)) {
-        case 0:
-          add("D " + at + "\n");
-          break;
-        case 1:
-          add("M 160000 " + std::string(40, 'c') + " " + at + "\n");
-          break;
-        case 2:
-          add("M 120000 inline " + at + "\n");
-          add_data("target");
-          break;
-        default:
-          last_ = at;
-          add((below(6) == 0 ? "M 100755 inline " : "M 100644 inline ") + at + "\n");
-          add_data(content());
-      }
-    }
-    if (!last_.empty() && below(3) == 0) {  // what was written just now moves
-      add("R " + last_ + " \"moved/" + std::to_string(number) + "\"\n");
-    }
-    last_.clear();
-    add("\n");
-  }
-
-  std::mt19937 random_;
-  std::string out_;
-  std::string last_;
-};
 
 // Each object that git lists, from our store. The text is `git cat-file --batch`'s.
 promise<std::size_t> compare_objects(snapshot_ptr s, const std::string& listed) {
@@ -177,7 +84,8 @@ TEST_CASE("random repositories are the same, cloned by us, by git, and by git fr
   temp_folder in;
   in.write("stream", random_history(seed).stream(60, seed == 1 ? 3000 : 20));
   in.run(
-      "git init -q --bare -b main r && cd r && git fast-import --quiet < ../stream && "
+      "git init -q --bare -b main r && cd r && git fast-import --quiet --done --force < ../stream "
+      "&& "
       "git repack -qadf --depth=" +
       std::to_string(seed * 20) + " --window=20");
   fermata::event_loop loop(fermata::testing::options_of_run());

@@ -2,7 +2,7 @@
 /// Repositories of real git in a store, and a `git://` server of ours that real git talks to.
 #pragma once
 
-#include "support/pack_builder.hpp"
+#include "support/git_snapshot.hpp"
 #include "support/policy.hpp"
 #include "support/temp_repository.hpp"
 
@@ -16,7 +16,6 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -28,29 +27,7 @@ namespace fermata::test {
 inline void load_repository(const temp_folder& at,
                             const std::string& name,
                             git_mem::object_store& store) {
-  const std::string in = "cd '" + name + "' && ";
-  git_mem::snapshot next;
-  const auto id_of = [](const std::string& hex) {
-    return git_mem::object_id::from_hex(hex.substr(0, 40)).value();
-  };
-  std::istringstream refs(at.output(in + "git for-each-ref --format='%(objectname) %(refname)'"));
-  for (std::string line; std::getline(refs, line);) {
-    next.refs.push_back({line.substr(41), id_of(line), {}});
-  }
-  const std::string head = at.output(in + "git rev-parse -q --verify HEAD || true");
-  std::string target = at.output(in + "git symbolic-ref -q HEAD || true");
-  if (target.ends_with('\n')) target.pop_back();
-  next.refs.push_back({"HEAD", head.empty() ? git_mem::object_id() : id_of(head), target});
-  std::istringstream cut(
-      at.output(in + "cat \"$(git rev-parse --git-dir)/shallow\" 2>/dev/null || true"));
-  for (std::string line; std::getline(cut, line);) next.shallow.push_back(id_of(line));
-  const std::string pack =
-      at.output(in + "git rev-list --objects --all --reflog --indexed-objects | cut -c1-40 | " +
-                "git pack-objects -q --stdout --delta-base-offset");
-  analysed a = analyse(pack);
-  if (!a.pack) throw std::runtime_error(a.error);
-  next.packs.push_back(store.adopt(std::move(a.pack)));
-  store.publish(std::move(next));
+  store.publish(read_repository(at, name));
 }
 
 /// Adds commits without content to the main branch of a repository.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// Repositories made by real git with what real ones have: merges, renames, odd names and people,
-/// tags of tags, dates that go back, large files.
+/// tags of tags, dates that go back, large files, any number of branches.
 #pragma once
 
 #include "support/temp_repository.hpp"
@@ -17,9 +17,13 @@ class random_history {
 public:
   explicit random_history(unsigned seed) : random_(seed) {}
 
-  [[nodiscard]] std::string stream(int commits) {
+  [[nodiscard]] std::string stream(int commits, int branches = 0) {
     for (int i = 1; i <= commits; ++i) add_commit(i);
     for (int i = 0; i < commits / 8; ++i) add_tag(i, commits);
+    for (int i = 0; i < branches; ++i) {
+      const unsigned at = 1 + below(static_cast<unsigned>(commits));
+      out_ += "reset refs/heads/b/" + std::to_string(i) + "\nfrom :" + std::to_string(at) + "\n\n";
+    }
     out_ += "reset refs/heads/main\nfrom :" + std::to_string(commits) + "\n\ndone\n";
     return std::move(out_);
   }
@@ -31,8 +35,10 @@ private:
   [[nodiscard]] unsigned below(unsigned n) { return static_cast<unsigned>(random_()) % n; }
 
   [[nodiscard]] std::string path() {
-    static const std::vector<std::string> names = {"a",    "b.c",        "b",    "a-b",    "a0",
-                                                   "opam", "\xc3\xa4 x", "z\"q", "tab\tx", "Ab"};
+    static const std::vector<std::string> names = {
+        "a",      "b.c",    "b",     "a-b",       "a0",      "opam",     "\xc3\xa4 x",
+        "z\"q",   "tab\tx", "Ab",    "new\nline", "back\\s", "\xff\xfe", "-rf",
+        "*.glob", "~home",  "$HOME", "a:b",       "con",     ".gitx",    "x.git"};
     std::string p;
     for (unsigned depth = below(4); depth > 0; --depth) p += "d" + std::to_string(below(4)) + "/";
     return p + names[below(static_cast<unsigned>(names.size()))];
@@ -41,7 +47,11 @@ private:
     std::string out = "\"";
     for (const char c : p) {
       if (c == '"' || c == '\\') out += '\\';
-      out += c;
+      if (c == '\n') {
+        out += "\\n";
+      } else {
+        out += c;
+      }
     }
     return out + "\"";
   }
@@ -81,6 +91,12 @@ private:
     }
     for (unsigned k = 1 + below(3); k > 0; --k) change();
   }
+  // Does not compress, and is cut in many units.
+  [[nodiscard]] std::string noise() {
+    std::string text(200'000 + below(200'000), '\0');
+    for (char& c : text) c = static_cast<char>(random_());
+    return text;
+  }
   void change() {
     const std::string p = quoted(path());
     switch (below(8)) {
@@ -101,7 +117,12 @@ private:
         std::string text;
         for (unsigned n = below(60); n > 0; --n) text += std::to_string(random_() % 50) + " line\n";
         if (below(25) == 0) text += std::string(90'000, static_cast<char>('a' + below(26)));
-        return data(text);
+        if (below(30) == 0) text = noise();
+        data(text);
+        if (below(12) == 0) {
+          out_ += "R " + p + " \"moved/" + std::to_string(below(1000)) + "\"\n";
+        }
+        return;
       }
     }
   }
