@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // What an object_cache holds: two rings of objects, and a state to inflate with.
 //
-// Objects that were asked for pass through a quarter of the memory; those that a delta stood on stay
-// in the rest. So reading everything once pushes no base out, and the next version of a tree still
-// finds the one before it. Of a chain of large objects only the first and the last are kept: the
-// links between them would fill the ring with one read.
+// Objects that were asked for pass through a quarter of the memory; those that a delta stood on
+// stay in the rest. So reading everything once pushes no base out, and the next version of a tree
+// still finds the one before it. Of a chain of large objects only the first and the last are kept:
+// the links between them would fill the ring with one read.
 
 #pragma once
 

@@ -376,6 +376,12 @@ TEST_CASE("analyse, find_path, walk_files and get_object pause for every unit",
     promise<object> got = get_object(s, place->id);
     const object o = co_await std::move(got);
     seen += o.text().substr(399);
+    object_cache recent(*s);
+    for (int i = 0; i < 2; ++i) {  // the second time from the cache
+      promise<object> again = get_object(s, head, any_size, &recent);
+      const object commit = co_await std::move(again);
+      CHECK(name_object(commit.type, commit.bytes()) == head);
+    }
   });
   CHECK(seen == "p0/opam p1/opam p2/opam p3/opam p4/opam x3");
   CHECK(loop.metrics().looks > 30);

@@ -22,8 +22,8 @@ inline std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
-/// All that the repository `name` in `at` has (also what only its reflogs and index reach), its refs
-/// and where it is cut off.
+/// All that the repository `name` in `at` has (also what only its reflogs and index reach), its
+/// refs, and where it is cut off.
 inline git_mem::snapshot read_repository(const temp_folder& at, const std::string& name = ".") {
   const std::string in = "cd '" + name + "' && ";
   const auto id_of = [](const std::string& hex) {
