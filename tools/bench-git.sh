@@ -12,10 +12,10 @@ peer_libgit2() { "$bin/fermata-git-bench" clone "$1" "$work/clone"; }
 peer_fermata() { "$bin/fermata-git" clone "$1"; }
 peer_fermata-fast() { "$bin/fermata-git" clone "$1" --verify fast; }
 peer_go-git() { "$work/go-git" "$1"; }
-peer_dulwich() { /usr/bin/python3 "$work/dulwich.py" "$1"; } # Debian's, which has the package
+peer_dulwich() { /usr/bin/python3 "$work/by_dulwich.py" "$1"; } # Debian's, which has the package
 
 find_peers() {
-  peers=(git git2threads libgit2)
+  peers=(git git2threads)
   local go=$work/go/src/bench # a module, in a GOPATH: only so are the paths with /v5 found
   mkdir -p "$go"
   echo 'module bench' >"$go/go.mod"
@@ -41,7 +41,7 @@ GO
   else
     echo "no go-git: its figures are left out" >&2
   fi
-  cat >"$work/dulwich.py" <<'PY'
+  cat >"$work/by_dulwich.py" <<'PY'
 import sys
 from dulwich.client import get_transport_and_path
 from dulwich.repo import MemoryRepo
@@ -130,14 +130,31 @@ bench_index() { # REPOSITORY: the pack alone, from a file
   ratio "$work/ours" "$work/git" | figure git_index_pack_cpu "$1 fermata/git" ratio
 }
 
+# libgit2 1.5 cannot read what a shallow repository says first: it gets a server of its own, with one
+# commit that has no parents and the same tree.
+bench_libgit2() {
+  local port whole=$work/served/whole.git commit
+  git clone --quiet --bare "$data/$small" "$whole" 2>/dev/null
+  commit=$(git -C "$whole" -c user.name=bench -c user.email=bench commit-tree -m whole 'HEAD^{tree}')
+  rm -f "$whole/shallow"
+  git -C "$whole" update-ref HEAD "$commit"
+  git -C "$whole" repack -adq
+  port=$(free_port)
+  git daemon --export-all --reuseaddr --base-path="$work/served" --listen=127.0.0.1 --port="$port" &
+  children+=($!)
+  wait_for_port "$port"
+  url=git://127.0.0.1:$port bench_clones whole.git fermata fermata-fast libgit2
+}
+
 bench_git() {
   local peers
   find_peers
   for repo in "$small" "$large"; do
-    [ "$repo" = "$small" ] || peers=(git git2threads libgit2)
+    [ "$repo" = "$small" ] || peers=(git git2threads)
     bench_clones "$repo" fermata fermata-fast "${peers[@]}"
     bench_stats "$repo"
     bench_index "$repo"
     "$bin/fermata-git-bench" compare "$data/$repo"
   done
+  bench_libgit2
 }
