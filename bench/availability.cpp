@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Availability while a repository is cloned, analysed, walked, packed into an index and served to a
-// git client, all on the loop that also serves HTTP: the longest gap between two looks, and what a
-// client sees meanwhile.
+// Availability while a repository is cloned, analysed, walked, packed into an index, served to a
+// git client, saved, restored, exported, compared, pushed and compacted, all on the loop that also
+// serves HTTP: the longest gap between two looks, and what a client sees meanwhile. In the phase
+// `threads` it is cloned once more and analysed by two threads of the pool.
 //
 // fermata-probe, a process of its own, asks /healthz at fixed times during each phase. Prints one
 // JSON line a phase. Units: us unless the name says otherwise, lower is better. Against: the same
 // with --policy greedy, and --no-probe for the CPU time of a phase alone.
 
+#include "availability_store.hpp"
+
 #include <fermata/git_mem/analyse.hpp>
 #include <fermata/git_mem/clone.hpp>
+#include <fermata/git_mem/compact.hpp>
 #include <fermata/git_mem/pkt_line.hpp>
 #include <fermata/git_mem/upload_pack.hpp>
 #include <fermata/git_mem/walk.hpp>
@@ -24,6 +28,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -45,7 +50,7 @@ struct settings {
   std::string pack_file;
   std::string policy = "budget=500";
   std::string probe;
-  std::vector<std::string> phases = {"clone", "analyse", "walk", "index", "serve"};
+  std::vector<std::string> phases = {"clone", "threads", "analyse", "walk", "index", "serve"};
   std::uint32_t depth = 0;
   bool no_probe = false;
 };
@@ -141,7 +146,12 @@ private:
     if (name == "walk") return walk();
     if (name == "index") return index();
     if (name == "serve") return serve();
-    throw fermata::error("unknown phase " + name + ": use clone, analyse, walk, index or serve");
+    if (name == "threads") return clone_on_threads();
+    const std::vector<std::string>& others = fermata::bench::store_phases();
+    if (std::find(others.begin(), others.end(), name) != others.end()) {
+      return fermata::bench::run_store_phase(name, store_, tip_, scratch_);
+    }
+    throw fermata::error("unknown phase " + name + ": see --help");
   }
 
   promise<> measure(std::string name) {
@@ -204,6 +214,19 @@ private:
     git::clone_result result = co_await std::move(p);
     tip_ = result.tip;
     store_.publish(git::make_snapshot(store_, std::move(result)));
+  }
+
+  promise<> clone_on_threads() {
+    git::clone_options options;
+    options.depth = settings_.depth;
+    options.threads = 2;
+    promise<git::clone_result> p = git::clone(settings_.remote, options);
+    git::clone_result result = co_await std::move(p);
+    git::object_store other;
+    other.publish(git::make_snapshot(other, std::move(result)));
+    other.publish({});
+    promise<> freed = git::reclaim(other);
+    co_await freed;
   }
 
   promise<> analyse() {
@@ -290,6 +313,7 @@ private:
   std::vector<std::byte> pack_bytes_;
   git::object_store store_;
   git::object_id tip_;
+  fermata::bench::scratch_folder scratch_;
   std::unique_ptr<git::pack> analysed_;
   std::vector<file> files_;
   std::unique_ptr<fermata::mirror::index_result> index_;
@@ -299,11 +323,16 @@ private:
 settings parse(int argc, char** argv) {
   settings s;
   s.probe = (std::filesystem::path(argv[0]).parent_path() / "fermata-probe").string();
+  s.phases.insert(s.phases.end(), fermata::bench::store_phases().begin(),
+                  fermata::bench::store_phases().end());
   CLI::App app("availability while a repository is cloned and indexed");
   app.add_option("--remote", s.remote, "what to clone")->required();
   app.add_option("--pack", s.pack_file, "the pack file that phase analyse reads");
   app.add_option("--policy", s.policy, "as in fermata-mirror");
-  app.add_option("--phases", s.phases, "clone,analyse,walk,index,serve")->delimiter(',');
+  app.add_option(
+         "--phases", s.phases,
+         "clone, threads, analyse, walk, index, serve, save, restore, export, diff, push, compact")
+      ->delimiter(',');
   app.add_option("--depth", s.depth, "commits of history, 0: all");
   app.add_option("--probe", s.probe, "the fermata-probe to use");
   app.add_flag("--no-probe", s.no_probe, "no client: the CPU time of the work alone");

@@ -28,6 +28,13 @@ struct arguments {
   std::string verify = "collisions";
   std::vector<std::string> revisions;
   std::uint32_t depth = 0;
+  std::string shallow_since;
+  std::vector<std::string> shallow_exclude;
+  std::string filter;
+  std::string expected;
+  bool force = false;
+  bool atomic = false;
+  std::size_t threads = 0;
   std::uint64_t most_commits = UINT64_MAX;
   bool stats = false;
   bool one_line = false;
@@ -50,6 +57,7 @@ promise<int> cat_file_command(const arguments& given, output& out);
 promise<int> ls_tree_command(const arguments& given, output& out);
 promise<int> log_command(const arguments& given, output& out);
 promise<int> export_command(const arguments& given, output& out);
+promise<int> push_command_line(const arguments& given, output& out);
 promise<int> rev_parse_command(const arguments& given, output& out);
 promise<int> serve_command(const arguments& given, output& out);
 

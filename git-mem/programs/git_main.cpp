@@ -2,6 +2,7 @@
 // fermata-git: repositories in memory, from the shell.
 
 #include "commands.hpp"
+#include "moment.hpp"
 
 #include <fermata/git_mem/failure.hpp>
 #include <fermata/loop/event_loop.hpp>
@@ -32,6 +33,7 @@ const std::map<std::string, command>& commands() {
       {"log", fermata_git::log_command},           {"rev-parse", fermata_git::rev_parse_command},
       {"export", fermata_git::export_command},     {"diff", fermata_git::diff_command},
       {"fetch", fermata_git::fetch_command},       {"serve", fermata_git::serve_command},
+      {"push", fermata_git::push_command_line},
   };
   return all;
 }
@@ -46,11 +48,41 @@ void add_file(CLI::App* to, arguments& given) {
   to->add_option("FILE", given.file, "a store that `clone --save` has written")->required();
 }
 
+std::string check_name(const std::string& text) {
+  if (fermata::git_mem::object_id::from_hex(text)) return "";
+  return text + " is no name of 40 hex digits";
+}
+
+std::string check_moment(const std::string& text) {
+  if (fermata_git::parse_moment(text)) return "";
+  return text + " is no date: say 2025-06-01, 2025-06-01T12:00:00 (UTC) or seconds since 1970";
+}
+
+// What of a remote's history and content comes.
+void add_extent(CLI::App* to, arguments& given) {
+  CLI::Option* depth = to->add_option("--depth", given.depth, "commits of history; 0: all");
+  depth->capture_default_str();
+  to->add_option("--shallow-since", given.shallow_since, "history back to this date")
+      ->check(CLI::Validator(check_moment, "DATE"))
+      ->excludes(depth);
+  to->add_option("--shallow-exclude", given.shallow_exclude, "history without that of this ref")
+      ->allow_extra_args(false)
+      ->excludes(depth);
+  to->add_option("--filter", given.filter,
+                 "leaves out what git's filters do: blob:none, blob:limit=1m, tree:0, ...");
+}
+
+void add_threads(CLI::App* to, arguments& given) {
+  to->add_option("--threads", given.threads, "that check what comes; 0: the loop's own")
+      ->check(CLI::Range(0, 64))
+      ->capture_default_str();
+}
+
 void declare_receiving(CLI::App& app, arguments& given) {
   CLI::App* clone = add(app, given, "clone", "clones a repository into memory");
   clone->add_option("URL", given.url, "git://host/path, http(s)://..., ssh, a path; #branch")
       ->required();
-  clone->add_option("--depth", given.depth, "commits of history; 0: all")->capture_default_str();
+  add_extent(clone, given);
   clone->add_option("--save", given.file, "writes the store to this file");
   clone
       ->add_option(
@@ -58,14 +90,17 @@ void declare_receiving(CLI::App& app, arguments& given) {
           "collisions: refuses objects made for a SHA-1 collision; fast: trusts the sender")
       ->check(CLI::IsMember({"collisions", "fast"}))
       ->capture_default_str();
+  add_threads(clone, given);
   clone->add_flag(
       "--stats", given.stats,
       "prints one JSON line: objects, bytes, CPU and wall seconds, memory, longest turn");
   CLI::App* fetch = add(app, given, "fetch", "brings a saved store up to date; prints old and new");
   add_file(fetch, given);
   fetch->add_option("URL", given.url, "as for clone")->required();
-  fetch->add_option("--depth", given.depth, "commits of history; 0: all")->capture_default_str();
+  add_extent(fetch, given);
+  add_threads(fetch, given);
   CLI::App* index = add(app, given, "index-pack", "checks a pack; prints its name and its objects");
+  add_threads(index, given);
   index->add_option("PACK", given.pack, "a file; standard input where it is - or absent");
 }
 
@@ -107,6 +142,15 @@ void declare_writing(CLI::App& app, arguments& given) {
   CLI::App* out = add(app, given, "export", "makes a bare repository of a store");
   add_file(out, given);
   out->add_option("DIR", given.directory, "a folder that is empty or not there")->required();
+  CLI::App* push = add(app, given, "push", "sends refs to a remote; prints old and new");
+  add_file(push, given);
+  push->add_option("URL", given.url, "as for clone")->required();
+  push->add_option("REF", given.revisions, "REF, REF:REF, or :REF, which deletes it; + forces")
+      ->required();
+  push->add_flag("--force", given.force, "also where commits are lost");
+  push->add_flag("--atomic", given.atomic, "all refs move, or none");
+  push->add_option("--expect", given.expected, "where each must stand; 40 zeros: nowhere")
+      ->check(CLI::Validator(check_name, "NAME"));
   CLI::App* serve =
       add(app, given, "serve", "answers git clients over HTTP, until SIGINT or SIGTERM");
   add_file(serve, given);

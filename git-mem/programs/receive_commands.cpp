@@ -2,6 +2,7 @@
 // Commands that take in packs: from a remote, a file or standard input.
 
 #include "commands.hpp"
+#include "moment.hpp"
 
 #include <fermata/git_mem/analyse.hpp>
 #include <fermata/git_mem/clone.hpp>
@@ -18,6 +19,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <fstream>
@@ -30,7 +32,25 @@ using fermata::error;
 
 namespace {
 
-constexpr std::size_t pieces_on_the_way = 4;
+constexpr std::size_t pieces_on_the_way = 16;
+
+// Of the pool: one more reads a file.
+void use_threads(std::size_t count) {
+  fermata::worker_pool& pool = fermata::event_loop::current().pool();
+  pool.set_bounds({0, std::max<std::size_t>(pool.bounds().max, count + 1)});
+}
+
+// What clone and fetch have in common.
+clone_options options_of(const arguments& given) {
+  clone_options options;
+  options.depth = given.depth;
+  if (!given.shallow_since.empty()) options.shallow_since = parse_moment(given.shallow_since);
+  options.shallow_exclude = given.shallow_exclude;
+  options.filter = given.filter;
+  options.threads = given.threads;
+  use_threads(given.threads);
+  return options;
+}
 
 double seconds_of(const timeval& t) {
   return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
@@ -86,12 +106,16 @@ promise<> send_pieces(int file, std::string name, fermata::channel_writer<pack_p
   }
 }
 
-promise<> analyse_file(fermata::scope& sides, int file, std::string name, pack_analyser& analyser) {
+promise<> analyse_file(fermata::scope& sides,
+                       int file,
+                       std::string name,
+                       pack_analyser& analyser,
+                       std::size_t threads) {
   fermata::channel<pack_piece> pieces(pieces_on_the_way);
   sides.fork([file, &name, out = std::move(pieces.writer)]() mutable {
     return send_pieces(file, name, std::move(out));
   });
-  promise<bool> driven = drive(analyser, std::move(pieces.reader));
+  promise<bool> driven = drive(analyser, std::move(pieces.reader), {}, threads);
   co_await driven;
 }
 
@@ -99,8 +123,7 @@ promise<> analyse_file(fermata::scope& sides, int file, std::string name, pack_a
 
 promise<int> clone_command(const arguments& given, output& out) {
   const auto began = std::chrono::steady_clock::now();
-  clone_options options;
-  options.depth = given.depth;
+  clone_options options = options_of(given);
   if (given.verify == "fast") options.pack.names = verify::fast;
   promise<clone_result> cloning = clone(given.url, options);
   clone_result result = co_await std::move(cloning);
@@ -129,9 +152,7 @@ promise<int> fetch_command(const arguments& given, output& out) {
   object_store store;
   promise<snapshot_ptr> opening = open_saved(store, given.file);
   const snapshot_ptr before = co_await std::move(opening);
-  clone_options options;
-  options.depth = given.depth;
-  promise<fetch_result> fetching = fetch(store, given.url, options);
+  promise<fetch_result> fetching = fetch(store, given.url, options_of(given));
   const fetch_result result = co_await std::move(fetching);
   const reference* old = before->find_ref(result.ref);
   const std::string from = old == nullptr ? std::string(object_id().hex()) : old->id.hex();
@@ -152,8 +173,9 @@ promise<int> index_pack_command(const arguments& given, output& out) {
     if (file < 0) throw fermata::errno_error("cannot open " + given.pack);
   }
   pack_analyser analyser;
-  auto body = [file, &name, &analyser](fermata::scope& sides) {
-    return analyse_file(sides, file, name, analyser);
+  use_threads(given.threads);
+  auto body = [file, &name, &analyser, &given](fermata::scope& sides) {
+    return analyse_file(sides, file, name, analyser, given.threads);
   };
   promise<> analysing = fermata::scope::run(std::move(body));
   try {

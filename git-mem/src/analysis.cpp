@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Invariants between two units: (1) all entries before number_ have a record, in the order of their
 // offsets; (2) a record is resolved, or its number is in the forest, or it is number_; (3) the
-// bytes before hashed_ are in the checksum, and hashed_ <= at_.
+// bytes before hashed_ are in the checksum, and hashed_ <= at_; (4) what is pending of names stands
+// on blocks that are kept, or in the cache where it is_safe.
 
 #include "analysis.hpp"
 
@@ -31,30 +32,6 @@ pack_limits sane(pack_limits limits) {
 
 }  // namespace
 
-void analysis_context::resolve(std::uint32_t number,
-                               const object_id& id,
-                               object_type type,
-                               std::uint64_t size,
-                               std::uint32_t depth) {
-  pack_entry& e = made->entries_[number];
-  e.id = id;
-  e.kind = static_cast<unsigned>(type) & 7;
-  e.size = static_cast<std::uint32_t>(size);
-  e.depth = depth & 4095;
-  e.resolved = 1;
-  const auto id_of = [this](std::uint32_t n) -> const object_id& { return made->entries_[n].id; };
-  if (made->names_.find(id, id_of) == pack_entry::none) {
-    made->names_.insert(id, number, id_of);
-    ++made->objects_;
-  } else {
-    e.duplicate = 1;
-    ++progress.duplicates;
-  }
-  ++progress.objects_done;
-  progress.longest_chain = std::max<std::uint64_t>(progress.longest_chain, depth);
-  progress.largest_object = std::max(progress.largest_object, size);
-}
-
 analysis::analysis(pack_limits limits, snapshot_ptr bases)
     : context_(sane(limits)),
       cache_(limits.cache_bytes),
@@ -69,7 +46,7 @@ void analysis::feed(std::span<const std::byte> piece) {
     context_.made->bytes_.append(piece);
     context_.progress.bytes_received += piece.size();
   } catch (const failure& f) {
-    error_ = f.at("pack");
+    fail(f.at("pack"));
   }
 }
 
@@ -95,10 +72,43 @@ step_result analysis::step(std::chrono::nanoseconds budget) {
     }
     if (phase_ == phase::done) r.state = step_state::done;
   } catch (const failure& f) {
-    error_ = f;
+    fail(f);
     r.state = step_state::error;
   }
   return r;
+}
+
+// What is pending came before: if some of it is refused, that is the error.
+void analysis::fail(failure why) {
+  error_ = std::move(why);
+  static_cast<void>(settle_names());
+}
+
+void analysis::share_names(std::shared_ptr<detail::naming_crew> crew) {
+  if (!error_) context_.names.share(std::move(crew));
+}
+
+bool analysis::settle_names() {
+  try {
+    context_.names.commit_all(context_);
+  } catch (const failure& f) {
+    error_ = f;
+  }
+  give_up_names();
+  return !error_;
+}
+
+void analysis::give_up_names() noexcept {
+  context_.names.abandon();
+  context_.names.share(nullptr);
+}
+
+// The oldest must get their names now: before they are overwritten, looked up or found to be all.
+bool analysis::names_are_due() const noexcept {
+  const detail::pending_names& n = context_.names;
+  if (!n.has_any()) return false;
+  return wants_names_ || n.has_many() || !cache_.is_safe(n.mark()) || phase_ == phase::trailer ||
+         phase_ == phase::end;
 }
 
 bool analysis::unit(cost_ns& cost) {
@@ -111,6 +121,12 @@ bool analysis::unit(cost_ns& cost) {
     cost += cost_ns(20'000);
     return true;
   }
+  if (names_are_due()) {
+    cost += cost_ns(100'000);
+    context_.names.commit_first(context_);
+    return true;
+  }
+  wants_names_ = false;
   return do_phase(cost);
 }
 
@@ -202,6 +218,10 @@ bool analysis::read_entry() {
     return starve("the header");
   }
   header_ = *h;
+  if (h->kind == entry_header::ref_delta && context_.names.has_any()) {
+    wants_names_ = true;  // its base may be among them: this entry is read again
+    return true;
+  }
   context_.spend(header_.size);
   pack_entry e;
   e.offset = at_ & ((std::uint64_t{1} << 44) - 1);
@@ -311,6 +331,12 @@ void analysis::start_apply() {
 }
 
 void analysis::start_naming(std::span<const std::uint8_t> content) {
+  if (context_.names.is_shared()) {
+    cache_.keep(number_, size_);
+    context_.describe(number_, type_, size_, depth_);
+    context_.names.add(number_, type_, content, cache_.kept_at());
+    return next_entry();
+  }
   context_.naming.start(type_, content);
   phase_ = phase::name;
 }

@@ -21,12 +21,20 @@ public:
   [[nodiscard]] std::unique_ptr<pack> take();
   bool release_slice() noexcept;
 
+  // Names are computed by `crew` meanwhile, until one of the others is called; null: here.
+  void share_names(std::shared_ptr<detail::naming_crew> crew);
+  // All get their names. False: there is an error.
+  [[nodiscard]] bool settle_names();
+  void give_up_names() noexcept;
+
 private:
   enum class phase { header, entry, inflate, apply, name, trailer, forest, end, release, done };
   enum class fate { keep, stream, delta, skip };  // what becomes of the entry's content
 
   [[nodiscard]] bool unit(detail::cost_ns& cost);  // false: needs input
   [[nodiscard]] bool do_phase(detail::cost_ns& cost);
+  [[nodiscard]] bool names_are_due() const noexcept;
+  void fail(failure why);
   [[nodiscard]] bool read_header();
   [[nodiscard]] bool read_entry();
   void plan_object();
@@ -50,6 +58,7 @@ private:
   delta_forest forest_;
   phase phase_ = phase::header;
   bool input_ended_ = false;
+  bool wants_names_ = false;  // the entry in work needs those that are pending
   std::optional<failure> error_;
 
   std::uint64_t at_ = 0;      // first byte not analysed

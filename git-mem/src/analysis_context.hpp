@@ -4,6 +4,7 @@
 #pragma once
 
 #include "inflater.hpp"
+#include "pending_names.hpp"
 
 #include <fermata/git_mem/delta.hpp>
 #include <fermata/git_mem/naming.hpp>
@@ -76,7 +77,10 @@ namespace fermata::git_mem {
 
 struct analysis_context {
   explicit analysis_context(pack_limits with)
-      : limits(with), made(std::make_unique<pack>(with.pack_bytes)), naming(with.names) {}
+      : limits(with),
+        made(std::make_unique<pack>(with.pack_bytes)),
+        naming(with.names),
+        names(with.names) {}
 
   // Accounts for `size` bytes that are about to be made.
   void spend(std::uint64_t size) {
@@ -91,12 +95,18 @@ struct analysis_context {
     }
   }
 
-  // Entry `number` is object `id` from now on; the first entry of a name keeps it.
+  // Entry `number` can be a base from now on; its name may come later.
+  void describe(std::uint32_t number, object_type type, std::uint64_t size, std::uint32_t depth);
+  // And is object `id`; the first entry of a name keeps it.
+  void set_name(std::uint32_t number, const object_id& id);
+  // Both; the name behind those that are pending.
   void resolve(std::uint32_t number,
                const object_id& id,
                object_type type,
                std::uint64_t size,
                std::uint32_t depth);
+  // The block is freed in slices, once nothing that is pending stands on it.
+  void discard(byte_block&& block);
 
   pack_limits limits;
   pack_progress progress;
@@ -106,6 +116,7 @@ struct analysis_context {
   delta_applier delta;
   detail::naming_task naming;
   detail::discarded_blocks discarded;
+  detail::pending_names names;
 };
 
 }  // namespace fermata::git_mem

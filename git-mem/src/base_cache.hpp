@@ -43,6 +43,13 @@ public:
     head_ = start_ + (size + 15) / 16 * 16;
   }
 
+  // Where that is.
+  [[nodiscard]] std::uint64_t kept_at() const noexcept { return start_; }
+  // What was kept there is not overwritten before the next look at this.
+  [[nodiscard]] bool is_safe(std::uint64_t position) const noexcept {
+    return head_ < position || head_ - position <= capacity_ / 2;
+  }
+
   // Its `size` bytes, or null. They stay through the next `reserve`: that writes less than a
   // quarter of the ring past the head (twice `largest`, with the skip over the end).
   [[nodiscard]] const std::uint8_t* find(std::uint32_t number, std::uint64_t size) noexcept {

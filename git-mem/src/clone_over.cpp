@@ -26,6 +26,7 @@ using detail::send_text;
 namespace {
 
 constexpr std::size_t pieces_on_the_way = 4;
+constexpr std::size_t pieces_for_threads = 16;
 
 struct session : detail::packet_source {
   session(byte_stream& from, const remote_url& u, const clone_options& o, snapshot_ptr k)
@@ -73,17 +74,19 @@ promise<> receive(session& s, fetch_reader& answer, channel_writer<pack_piece> o
 }
 
 promise<> analyse_pieces(session& s, channel_reader<pack_piece> in) {
-  s.analysed = co_await drive(s.analyser, std::move(in), [&s](const pack_progress& p) {
+  auto tell = [&s](const pack_progress& p) {
     s.now.objects_done = p.objects_done;
     s.now.objects_total = p.objects_total;
     const bool all_in = p.objects_total > 0 && p.objects_done + p.deferred >= p.objects_total;
     s.report(all_in ? clone_phase::resolve : clone_phase::receive);
-  });
+  };
+  promise<bool> driven = drive(s.analyser, std::move(in), std::move(tell), s.options.threads);
+  s.analysed = co_await driven;
 }
 
 // The analysis is the scope's body, so that a cancel of the clone shows as one.
 promise<> both_sides(scope& sides, session& s, fetch_reader& answer) {
-  channel<pack_piece> pieces(pieces_on_the_way);
+  channel<pack_piece> pieces(s.options.threads > 0 ? pieces_for_threads : pieces_on_the_way);
   sides.fork([&s, &answer, out = std::move(pieces.writer)]() mutable {
     return receive(s, answer, std::move(out));
   });
@@ -145,8 +148,9 @@ void check_tip(const session& s, const clone_result& result) {
 
 // What is asked for, of what is not there yet; with more history the tip again.
 std::vector<object_id> wanted_ids(const session& s, const clone_result& result) {
-  const bool wants_more =
-      s.known && !s.known->shallow.empty() && (s.options.depth > 1 || s.options.deepen_relative);
+  const clone_options& how = s.options;
+  const bool is_cut_anew = how.has_cut() || how.depth > 1 || how.deepen_relative;
+  const bool wants_more = s.known && is_cut_anew && (how.has_cut() || !s.known->shallow.empty());
   std::vector<object_id> wants;
   const auto add = [&](const object_id& id, bool again) {
     if (again || !s.known || !s.known->find_object(id)) wants.push_back(id);
@@ -277,7 +281,7 @@ promise<> receive_pack(session& s, fetch_reader& answer) {
 // Asks until the pack comes; gives the answer that it came with.
 promise<fetch_reader> negotiate(session& s, const advertisement& from, fetch_request request) {
   negotiator talk(s);
-  const bool deepen = request.depth > 0;
+  const bool deepen = request.deepens();
   for (;;) {
     promise<> prepared = talk.prepare(request);
     co_await prepared;
@@ -304,8 +308,13 @@ promise<> fetch_pack(session& s,
   fetch_request request;
   request.wants = wants;
   request.filter = s.options.filter;
-  request.depth = s.options.depth;
-  request.deepen_relative = s.options.deepen_relative;
+  if (!s.options.has_cut()) {
+    request.depth = s.options.depth;
+    request.deepen_relative = s.options.deepen_relative;
+  } else if (s.options.shallow_since) {
+    request.since = s.options.shallow_since->time_since_epoch().count();
+  }
+  request.without = s.options.shallow_exclude;
   request.thin_pack = s.known != nullptr;
   if (s.known) request.shallow = s.known->shallow;
   promise<fetch_reader> negotiated = negotiate(s, from, std::move(request));

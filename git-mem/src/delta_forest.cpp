@@ -86,7 +86,7 @@ byte_block delta_forest::take_block(std::uint64_t size) {
 
 void delta_forest::drop(byte_block&& block) {
   live_bytes_ -= block.size();
-  context_.discarded.add(std::move(block));
+  context_.discard(std::move(block));
 }
 
 void delta_forest::push(byte_block&& content,
@@ -304,6 +304,15 @@ void delta_forest::start_apply() {
 void delta_forest::finish_apply() {
   drop(std::exchange(loaded_, {}));
   if (entry(current_).resolved == 1) return finish_child(nullptr);
+  const bool is_later = context_.names.is_shared() && waiting_ == 0 &&
+                        result_.size() <= detail::pending_names::largest_bytes;
+  if (is_later) {  // nobody waits for the name
+    const object_type type = stack_.back().type;
+    context_.describe(current_, type, result_.size(), stack_.back().depth + 1);
+    context_.names.add(current_, type, {result_.data(), result_.size()},
+                       detail::pending_names::no_mark);
+    return close_child();
+  }
   context_.naming.start(stack_.back().type, {result_.data(), result_.size()});
   phase_ = phase::name;
 }
@@ -317,6 +326,12 @@ void delta_forest::finish_child(const object_id* id) {
   } else {
     entry(current_).marked = 0;
   }
+  close_child();
+}
+
+void delta_forest::close_child() {
+  const std::uint32_t depth = stack_.back().depth + 1;
+  const object_type type = stack_.back().type;
   if (last_) pop();
   const std::uint32_t children = first_child(current_);
   if (children != none) {

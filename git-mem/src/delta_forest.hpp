@@ -76,6 +76,7 @@ private:
   void start_apply();
   void finish_apply();
   void finish_child(const object_id* id);
+  void close_child();
   [[nodiscard]] bool inflate_unit(detail::cost_ns& cost);
 
   void push(byte_block&& content, std::uint32_t first, std::uint32_t depth, object_type type);

@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fstream>
 #include <utility>
 
 namespace fermata::git_mem {
@@ -45,6 +46,7 @@ struct disk {
   [[nodiscard]] object_id target_of(const std::string& name) const;
   [[nodiscard]] reference describe(const git_reference* r) const;
   [[nodiscard]] std::vector<reference> refs() const;
+  [[nodiscard]] std::vector<object_id> shallow() const;
   void need(const object_id& id, object_type type, const std::string& by) const;
   void check(const object_id& id, const new_object& o) const;
   [[nodiscard]] object_id add(const new_object& o) const;
@@ -153,6 +155,19 @@ std::vector<reference> disk::refs() const {
   std::sort(all.begin(), all.end(),
             [](const reference& a, const reference& b) { return a.name < b.name; });
   return all;
+}
+
+// libgit2 does not say which they are.
+std::vector<object_id> disk::shallow() const {
+  std::ifstream in(std::string(git_repository_path(repository.get())) + "shallow");
+  std::vector<object_id> ids;
+  for (std::string line; std::getline(in, line);) {
+    const std::optional<object_id> id = object_id::from_hex(line);
+    if (!id) throw failure(reason::corrupt, "file shallow: \"" + printable(line, 80) + "\"");
+    ids.push_back(*id);
+  }
+  sort_unique(ids);
+  return ids;
 }
 
 void disk::need(const object_id& id, object_type type, const std::string& by) const {
@@ -296,6 +311,9 @@ public:
   }
   promise<std::vector<reference>> list_refs() override {
     return run([](const disk& d) { return d.refs(); });
+  }
+  promise<std::vector<object_id>> list_shallow() override {
+    return run([](const disk& d) { return d.shallow(); });
   }
   promise<std::vector<object_id>> add_objects(std::vector<new_object> objects) override {
     return run([objects = std::move(objects)](const disk& d) {

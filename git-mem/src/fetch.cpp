@@ -70,6 +70,11 @@ promise<object_id> commit_of(snapshot_ptr in, object_id id) {
   co_return *commit;
 }
 
+bool leaves_out_trees(std::string_view filter) {
+  return filter.find("tree:") != std::string_view::npos ||
+         filter.find("object:") != std::string_view::npos;
+}
+
 // What is new in the tip must be there whole: its trees, which the diff reads, and its files.
 promise<> take_changes(snapshot_ptr in, const std::string& filter, fetch_result& result) {
   promise<object_id> peeled = commit_of(in, result.tip);
@@ -81,7 +86,7 @@ promise<> take_changes(snapshot_ptr in, const std::string& filter, fetch_result&
     promise<ref_move> judged = judge(in, before, after);
     result.move = co_await judged;
   }
-  if (filter.starts_with("tree:")) co_return;  // there are no trees to compare
+  if (leaves_out_trees(filter)) co_return;  // they cannot be compared
   const bool is_partial = !filter.empty();
   auto take = [in, before, is_partial, &result](const file_change& c) {
     const bool is_file =

@@ -2,11 +2,9 @@
 #include "live_refs.hpp"
 
 #include <fermata/git_mem/change.hpp>
-#include <fermata/git_mem/pkt_line.hpp>
 #include <fermata/git_mem/repository.hpp>
 #include <fermata/git_mem/revparse.hpp>
 #include <fermata/git_mem/walk.hpp>
-#include <fermata/promise/pause.hpp>
 
 #include <utility>
 
@@ -34,6 +32,9 @@ public:
   }
   promise<std::vector<reference>> list_refs() override {
     return detail::copy_refs(store_.current());
+  }
+  promise<std::vector<object_id>> list_shallow() override {
+    return ready(store_.current()->shallow);
   }
   promise<std::vector<object_id>> add_objects(std::vector<new_object> objects) override {
     change c(store_);
@@ -74,70 +75,10 @@ private:
   std::shared_ptr<reading> reading_;
 };
 
-constexpr std::uint64_t tree_limit_bytes = std::uint64_t{128} << 20;
-
-struct open_tree {
-  explicit open_tree(object t, std::size_t path) : tree(std::move(t)), path_size(path) {}
-  object tree;
-  tree_reader entries{tree.bytes()};  // the bytes stay where they are when the object moves
-  std::size_t path_size;
-};
-
-promise<object> get_tree(repository& from, object_id id) {
-  promise<object> reading = from.get_object(id, tree_limit_bytes);
-  object read = co_await std::move(reading);
-  if (read.type == object_type::commit) {
-    const commit c = parse_commit(id, read.text());
-    promise<object> again = from.get_object(c.tree, tree_limit_bytes);
-    read = co_await std::move(again);
-  }
-  if (read.type != object_type::tree) {
-    throw failure(reason::corrupt, "object " + id.hex() + ": it is a " +
-                                       std::string(type_name(read.type)) + ", no tree");
-  }
-  co_return read;
-}
-
 }  // namespace
 
 std::unique_ptr<repository> memory_repository(object_store& store) {
   return std::make_unique<in_memory>(store);
-}
-
-promise<> walk_repository(repository& from,
-                          object_id root,
-                          std::function<promise<>(const tree_walk::entry&)> visit) {
-  std::vector<open_tree> stack;
-  promise<object> opening = get_tree(from, root);
-  object top = co_await std::move(opening);
-  stack.emplace_back(std::move(top), 0);
-  tree_walk::entry current;
-  std::string path;
-  while (!stack.empty()) {
-    co_await maybe_pause();
-    path.resize(stack.back().path_size);
-    const std::optional<tree_entry> e = stack.back().entries.next();
-    if (!e) {
-      stack.pop_back();
-      continue;
-    }
-    path.append(e->name);
-    if (path.size() > tree_walk::longest_path || stack.size() > tree_walk::deepest) {
-      throw failure(reason::limit, "path \"" + printable(path, 80) + "\": it is too long or deep");
-    }
-    current.path = path;
-    current.mode = e->mode;
-    current.id = e->id;
-    if (e->mode == file_mode::tree) {
-      promise<object> below = get_tree(from, current.id);
-      path.push_back('/');
-      object tree = co_await std::move(below);
-      stack.emplace_back(std::move(tree), path.size());
-      continue;
-    }
-    promise<> visited = visit(current);
-    co_await visited;
-  }
 }
 
 }  // namespace fermata::git_mem

@@ -45,6 +45,12 @@ std::uint64_t snapshot::pack_bytes() const noexcept {
   return n;
 }
 
+std::uint64_t snapshot::memory_bytes() const noexcept {
+  std::uint64_t n = 0;
+  for (const auto& p : packs) n += p->memory_bytes();
+  return n;
+}
+
 // The last reader of a snapshot may be on any thread: hence the mutex. Once the store is gone
 // nobody calls for slices: what comes then is freed at once, or it would keep itself alive in its
 // own list.

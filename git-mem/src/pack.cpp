@@ -93,6 +93,13 @@ name_table::bucket name_table::grow(bucket& b) {
   return bigger;
 }
 
+std::uint64_t name_table::memory_bytes() const noexcept {
+  std::uint64_t n = buckets_.capacity() * sizeof(bucket);
+  for (const bucket& b : buckets_)
+    n += b.slots == nullptr ? 0 : (b.mask + 1) * sizeof(*b.slots.get());
+  return n;
+}
+
 bool name_table::release_slice() noexcept {
   for (int i = 0; i < 256 && !buckets_.empty(); ++i) buckets_.pop_back();
   return !buckets_.empty();

@@ -13,6 +13,10 @@ namespace fermata::git_mem::detail {
 namespace {
 
 std::string in_seconds(std::chrono::nanoseconds time) {
+  if (time < std::chrono::seconds(1)) {
+    return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(time).count()) +
+           " ms";
+  }
   return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(time).count()) + " s";
 }
 
@@ -35,15 +39,20 @@ void check_rate(packet_source& s, std::chrono::nanoseconds waited, std::size_t r
 
 promise<bool> fill(packet_source& s) {
   const time_point began = event_loop::current().now();
+  const clone_options& o = s.options;
+  const bool is_first = !s.has_heard && o.first_byte_timeout < o.idle_timeout;
+  const std::chrono::nanoseconds limit = is_first ? o.first_byte_timeout : o.idle_timeout;
   promise<std::size_t> read = s.stream.read(s.buffer);
-  promise<std::size_t> timed = with_timeout(s.options.idle_timeout, std::move(read));
+  promise<std::size_t> timed = with_timeout(limit, std::move(read));
   std::size_t n = 0;
   try {
     n = co_await timed;
   } catch (const timed_out&) {
-    throw failure(reason::remote,
-                  "the server was silent for " + in_seconds(s.options.idle_timeout));
+    throw failure(reason::remote, is_first
+                                      ? "the server said nothing at all for " + in_seconds(limit)
+                                      : "the server was silent for " + in_seconds(limit));
   }
+  s.has_heard = true;
   if (n == 0) {
     s.packets.finish_input();
     co_return false;

@@ -25,6 +25,7 @@ struct packet_source {
   const clone_options& options;
   pkt_reader packets;
   std::vector<std::byte> buffer = std::vector<std::byte>(pack_piece_bytes);
+  bool has_heard = false;                  // anything at all
   std::chrono::nanoseconds rate_waited{};  // for bytes, in the present window
   std::uint64_t rate_received = 0;
 };

@@ -197,9 +197,17 @@ namespace {
 
 constexpr const char* no_filters = "the server makes no partial clones (no filter)";
 
+// Where history is to end: the same lines in every version.
+void append_cut(std::string& out, const fetch_request& request) {
+  for (const object_id& id : request.shallow) append_pkt(out, "shallow " + id.hex() + "\n");
+  if (request.depth > 0) append_pkt(out, "deepen " + std::to_string(request.depth) + "\n");
+  if (request.since != 0) append_pkt(out, "deepen-since " + std::to_string(request.since) + "\n");
+  for (const std::string& ref : request.without) append_pkt(out, "deepen-not " + ref + "\n");
+}
+
 std::string write_v2(const capabilities& can, const fetch_request& request) {
   if (!can.has("fetch")) throw failure(reason::protocol, "the server cannot fetch");
-  const bool cut = request.depth > 0 || !request.shallow.empty();
+  const bool cut = request.deepens() || !request.shallow.empty();
   if (cut && !can.offers("fetch", "shallow")) {
     throw failure(reason::unsupported, "the server cannot cut history (no shallow)");
   }
@@ -209,8 +217,7 @@ std::string write_v2(const capabilities& can, const fetch_request& request) {
   append_pkt(out, "ofs-delta\n");
   if (!request.progress) append_pkt(out, "no-progress\n");
   if (request.include_tag) append_pkt(out, "include-tag\n");
-  for (const object_id& id : request.shallow) append_pkt(out, "shallow " + id.hex() + "\n");
-  if (request.depth > 0) append_pkt(out, "deepen " + std::to_string(request.depth) + "\n");
+  append_cut(out, request);
   if (request.deepen_relative) append_pkt(out, "deepen-relative\n");
   if (!request.filter.empty()) {
     if (!can.offers("fetch", "filter")) throw failure(reason::unsupported, no_filters);
@@ -227,9 +234,15 @@ std::string write_v0(const capabilities& can, const fetch_request& request) {
   if (!can.has("side-band-64k")) {
     throw failure(reason::unsupported, "the server is too old (no side-band-64k)");
   }
-  const bool cut = request.depth > 0 || !request.shallow.empty();
+  const bool cut = request.deepens() || !request.shallow.empty();
   if (cut && !can.has("shallow")) {
     throw failure(reason::unsupported, "the server cannot cut history (no shallow)");
+  }
+  if (request.since != 0 && !can.has("deepen-since")) {
+    throw failure(reason::unsupported, "the server cannot cut history at a date");
+  }
+  if (!request.without.empty() && !can.has("deepen-not")) {
+    throw failure(reason::unsupported, "the server cannot cut history at a ref");
   }
   std::string words = " side-band-64k";
   if (request.thin_pack && can.has("thin-pack")) words += " thin-pack";
@@ -246,14 +259,15 @@ std::string write_v0(const capabilities& can, const fetch_request& request) {
     }
     words += " deepen-relative";
   }
+  if (request.since != 0) words += " deepen-since";
+  if (!request.without.empty()) words += " deepen-not";
   if (can.has("agent")) words += " " + std::string(agent);
   std::string out;
   for (const object_id& id : request.wants) {
     append_pkt(out, "want " + id.hex() + words + "\n");
     words.clear();
   }
-  for (const object_id& id : request.shallow) append_pkt(out, "shallow " + id.hex() + "\n");
-  if (request.depth > 0) append_pkt(out, "deepen " + std::to_string(request.depth) + "\n");
+  append_cut(out, request);
   if (!request.filter.empty()) append_pkt(out, "filter " + request.filter + "\n");
   append_flush(out);
   for (const object_id& id : request.haves) append_pkt(out, "have " + id.hex() + "\n");
@@ -261,10 +275,25 @@ std::string write_v0(const capabilities& can, const fetch_request& request) {
   return out;
 }
 
+// What the caller has typed goes into a line.
+void check_word(const std::string& word, const char* what) {
+  const bool is_one =
+      !word.empty() && word.size() < 1024 && std::none_of(word.begin(), word.end(), [](char c) {
+        return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f;
+      });
+  if (is_one) return;
+  throw failure(reason::unsupported, "\"" + printable(word, 80) + "\" is no " + what);
+}
+
 }  // namespace
 
 std::string write_fetch(const advertisement& from, const fetch_request& request) {
   if (request.wants.empty()) throw contract_error("a fetch wants something");
+  if (request.depth > 0 && (request.since != 0 || !request.without.empty())) {
+    throw contract_error("a depth, and a date or a ref, exclude each other");
+  }
+  for (const std::string& ref : request.without) check_word(ref, "name of a ref");
+  if (!request.filter.empty()) check_word(request.filter, "filter");
   return from.version == 2 ? write_v2(from.can, request) : write_v0(from.can, request);
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A stack of pairs of open trees, each merged like two sorted lists. A side that has no tree there
-// stays empty.
+// A merge whose trees are read in steps, the old side first.
 
 #include "costs.hpp"
+#include "tree_merge.hpp"
 #include "tree_source.hpp"
 
 #include <fermata/git_mem/diff.hpp>
@@ -16,56 +16,7 @@ using detail::cost_ns;
 
 namespace {
 
-constexpr std::size_t scan_entries = 256;
-constexpr cost_ns entry_cost{120};  // on both sides
 constexpr cost_ns root_cost{30'000};
-
-// Git shows files as one of two modes.
-file_mode shown_mode(file_mode mode) noexcept {
-  return mode == file_mode::group_writable ? file_mode::file : mode;
-}
-
-bool is_tree(const std::optional<tree_entry>& e) noexcept {
-  return e && e->mode == file_mode::tree;
-}
-
-std::uint32_t kind_bits(file_mode mode) noexcept {
-  return static_cast<std::uint32_t>(mode) & 0170000;
-}
-
-// One side of a directory: read first, then gone through.
-struct side {
-  std::optional<object_reader> reader;
-  std::optional<object> tree;
-  std::optional<tree_reader> entries;
-  std::optional<tree_entry> head;  // its name is in `tree`
-
-  void advance() { head = entries->next(); }
-  void read(cost_ns& cost) {
-    const step_result r = reader->step(std::chrono::nanoseconds(1));
-    cost += r.cost;
-    if (r.state == step_state::error) throw failure(reader->error());
-    if (r.state != step_state::done) return;
-    tree = reader->take();
-    reader.reset();
-    entries.emplace(tree->bytes());
-    advance();
-  }
-};
-
-struct level {
-  side before;
-  side after;
-  std::size_t path_size = 0;  // of the path, with this directory's '/'
-};
-
-// Which side has the entry that comes first; equal where both have it.
-std::strong_ordering order_of(const std::optional<tree_entry>& a,
-                              const std::optional<tree_entry>& b) {
-  if (!a) return std::strong_ordering::greater;
-  if (!b) return std::strong_ordering::less;
-  return detail::tree_order(a->name, is_tree(a), b->name, is_tree(b));
-}
 
 }  // namespace
 
@@ -89,17 +40,17 @@ struct tree_diff::work {
   object_id after;
   bool started = false;
   bool done = false;
-  std::vector<level> stack;
-  std::string path;  // of the directory that is read or on top, with '/'
-  file_change current;
+  detail::tree_merge merge;
+  std::optional<object_reader> old_reader;  // trees that are opened next
+  std::optional<object_reader> new_reader;
+  std::optional<object> old_tree;
+  bool opens = false;
   std::optional<failure> error;
 
   void start(cost_ns& cost);
-  void open(const object_id& old_tree, const object_id& new_tree);
+  void open(const object_id& old_id, const object_id& new_id);
+  void read(cost_ns& cost);
   [[nodiscard]] const file_change* unit(cost_ns& cost);
-  [[nodiscard]] const file_change* merge(level& at, cost_ns& cost);
-  [[nodiscard]] const file_change* take(const std::optional<tree_entry>& a,
-                                        const std::optional<tree_entry>& b);
 };
 
 void tree_diff::work::start(cost_ns& cost) {
@@ -108,85 +59,47 @@ void tree_diff::work::start(cost_ns& cost) {
   const auto root = [this](const object_id& id) {
     return id.is_zero() ? id : detail::root_tree(from, id);
   };
-  const object_id old_tree = root(before);
-  const object_id new_tree = root(after);
-  if (old_tree != new_tree) open(old_tree, new_tree);
+  const object_id old_root = root(before);
+  const object_id new_root = root(after);
+  if (old_root != new_root) open(old_root, new_root);
 }
 
-void tree_diff::work::open(const object_id& old_tree, const object_id& new_tree) {
-  if (stack.size() >= tree_walk::deepest) {
-    throw failure(reason::limit,
-                  "more than " + std::to_string(tree_walk::deepest) + " nested directories");
-  }
-  level next;
-  next.path_size = path.size();
-  if (!old_tree.is_zero()) next.before.reader.emplace(detail::open_tree(from, old_tree));
-  if (!new_tree.is_zero()) next.after.reader.emplace(detail::open_tree(from, new_tree));
-  stack.push_back(std::move(next));
+void tree_diff::work::open(const object_id& old_id, const object_id& new_id) {
+  opens = true;
+  old_tree.reset();
+  if (!old_id.is_zero()) old_reader.emplace(detail::open_tree(from, old_id));
+  if (!new_id.is_zero()) new_reader.emplace(detail::open_tree(from, new_id));
 }
 
-// What differs at one name: a directory is entered, a file is given.
-const file_change* tree_diff::work::take(const std::optional<tree_entry>& a,
-                                         const std::optional<tree_entry>& b) {
-  const std::string_view name = a ? a->name : b->name;
-  if (path.size() + name.size() + 1 > tree_walk::longest_path) {
-    throw failure(reason::limit,
-                  "a path of more than " + std::to_string(tree_walk::longest_path) + " bytes");
+void tree_diff::work::read(cost_ns& cost) {
+  std::optional<object_reader>& reader = old_reader ? old_reader : new_reader;
+  std::optional<object> tree;
+  if (reader) {
+    const step_result r = reader->step(std::chrono::nanoseconds(1));
+    cost += r.cost;
+    if (r.state == step_state::error) throw failure(reader->error());
+    if (r.state != step_state::done) return;
+    tree = reader->take();
+    if (&reader == &old_reader) old_tree = std::exchange(tree, std::nullopt);
+    reader.reset();
+    if (new_reader) return;
   }
-  const object_id old_id = a ? a->id : object_id();
-  const object_id new_id = b ? b->id : object_id();
-  if (is_tree(a) || is_tree(b)) {
-    path.append(name).push_back('/');
-    open(old_id, new_id);
-    return nullptr;
-  }
-  using kind = file_change::kind;
-  current.path.assign(path).append(name);
-  current.old_mode = shown_mode(a ? a->mode : b->mode);
-  current.new_mode = shown_mode(b ? b->mode : a->mode);
-  current.old_id = old_id;
-  current.new_id = new_id;
-  const bool same_kind = kind_bits(current.old_mode) == kind_bits(current.new_mode);
-  current.what = !a          ? kind::added
-                 : !b        ? kind::removed
-                 : same_kind ? kind::modified
-                             : kind::type_changed;
-  return &current;
-}
-
-const file_change* tree_diff::work::merge(level& at, cost_ns& cost) {
-  path.resize(at.path_size);
-  for (std::size_t i = 0; i < scan_entries; ++i) {
-    const std::optional<tree_entry> a = at.before.head;
-    const std::optional<tree_entry> b = at.after.head;
-    cost += entry_cost;
-    if (!a && !b) {
-      stack.pop_back();
-      return nullptr;
-    }
-    const std::strong_ordering order = order_of(a, b);
-    if (order <= 0) at.before.advance();
-    if (order >= 0) at.after.advance();
-    if (order < 0) return take(a, std::nullopt);
-    if (order > 0) return take(std::nullopt, b);
-    const bool equal = a->id == b->id && shown_mode(a->mode) == shown_mode(b->mode);
-    if (!equal) return take(a, b);
-  }
-  return nullptr;
+  merge.open(std::exchange(old_tree, std::nullopt), std::move(tree));
+  opens = false;
 }
 
 const file_change* tree_diff::work::unit(cost_ns& cost) {
   cost += detail::operation_cost;
   if (!started) {
     start(cost);
-  } else if (stack.empty()) {
+  } else if (opens) {
+    read(cost);
+  } else if (merge.is_done()) {
     done = true;
-  } else if (stack.back().before.reader) {
-    stack.back().before.read(cost);
-  } else if (stack.back().after.reader) {
-    stack.back().after.read(cost);
   } else {
-    return merge(stack.back(), cost);
+    const detail::tree_merge::outcome o = merge.step(cost);
+    if (o.enters) open(o.old_tree, o.new_tree);
+    return o.found;
   }
   return nullptr;
 }
@@ -203,7 +116,7 @@ tree_diff::~tree_diff() = default;
 
 tree_diff::result tree_diff::step(std::chrono::nanoseconds budget) {
   work& w = *work_;
-  return detail::step_to_next<result>(w, budget, w.path);
+  return detail::step_to_next<result>(w, budget, w.merge.path());
 }
 
 const failure& tree_diff::error() const {

@@ -190,7 +190,7 @@ TEST_CASE(
       CHECK(probe.at("answers").get<int>() > 100);
     }
   }
-  REQUIRE(best_gap.size() == 5);
+  REQUIRE(best_gap.size() == 12);
   for (const auto& [phase, gap] : best_gap) {
     INFO(phase);
     CHECK(gap <= cpu_bound_us);

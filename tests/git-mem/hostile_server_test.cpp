@@ -9,6 +9,7 @@
 #include <fermata/git_mem/pkt_line.hpp>
 #include <fermata/git_mem/push.hpp>
 #include <fermata/loop/event_loop.hpp>
+#include <fermata/promise/test_loop.hpp>
 
 #include <catch2/catch.hpp>
 
@@ -59,6 +60,20 @@ public:
     const std::vector<push_command> what = {
         push_command("refs/heads/main", before_->find_ref("HEAD")->id)};
     return failure_of([&] { return push(before_, "h:r", what); });
+  }
+
+  // What they say to a server that never speaks.
+  std::string silence() {
+    ::setenv("GIT_SSH_COMMAND", "exec cat >/dev/null; :", 1);
+    return failure_of([this] { return fetch(store_, "h:r", options_); });
+  }
+  std::string push_silence() {
+    ::setenv("GIT_SSH_COMMAND", "exec cat >/dev/null; :", 1);
+    const std::vector<push_command> what = {
+        push_command("refs/heads/main", before_->find_ref("HEAD")->id)};
+    push_options how;
+    how.connection = options_;
+    return failure_of([&] { return push(before_, "h:r", what, how); });
   }
 
 private:
@@ -157,6 +172,34 @@ TEST_CASE("a fetch ends advertisements that do not end", "[git_mem][hostile_serv
   CHECK(h.error_of(hello + refs) == "too many refs");
   CHECK(h.error_of(caps) == "advertisement of more than 20000 bytes");
   CHECK(h.error_of(answering({"packfile\n"}) + said) == "the server sends too much progress");
+}
+
+TEST_CASE("a fetch and a push give up on a server that takes the connection and says nothing",
+          "[git_mem][hostile_server]") {
+  fermata::test_loop loop(fermata::testing::options_of_run());
+  auto streams = fermata::memory_stream_pair();
+  clone_options options;
+  options.first_byte_timeout = std::chrono::seconds(9);
+  std::string text;
+  std::chrono::nanoseconds took{};
+  loop.run([&]() -> promise<> {
+    const auto began = fermata::event_loop::current().now();
+    promise<clone_result> cloning = clone_over(*streams.first, remote_url::parse("/r"), options);
+    try {
+      co_await std::move(cloning);
+    } catch (const failure& f) {
+      text = f.what();
+    }
+    took = fermata::event_loop::current().now() - began;
+  });
+  CHECK(text == "cannot clone /r: the server said nothing at all for 9 s");
+  CHECK(took >= std::chrono::seconds(9));
+  CHECK(took < std::chrono::seconds(10));
+
+  options.first_byte_timeout = std::chrono::milliseconds(1);
+  hostile h(options);
+  CHECK(h.silence() == "the server said nothing at all for 1 ms");
+  CHECK(h.push_silence() == "cannot push to h:r: the server said nothing at all for 1 ms");
 }
 
 TEST_CASE("a push refuses reports that no server sends", "[git_mem][hostile_server]") {

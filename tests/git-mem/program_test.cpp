@@ -153,8 +153,88 @@ TEST_CASE("fermata-git says in one line what is wrong", "[git_mem][program]") {
   CHECK_THAT(told(folder, "--version"), Catch::StartsWith("fermata-git 0."));
   const std::string help = told(folder, "--help");
   for (const char* name :
-       {"clone", "index-pack", "cat-file", "ls-tree", "log", "rev-parse", "export"}) {
+       {"clone", "index-pack", "cat-file", "ls-tree", "log", "rev-parse", "export", "push"}) {
     CHECK_THAT(help, Catch::Contains(std::string("\n  ") + name));
     CHECK_THAT(told(folder, std::string(name) + " --help"), Catch::EndsWith("status 0\n"));
   }
+}
+
+TEST_CASE("fermata-git saves the same with any number of threads", "[git_mem][program]") {
+  const temp_folder folder, made;
+  fill_randomly(made, 24, 100);
+  folder.run("git clone -q --bare '" + made.path().string() + "' repo && git -C repo repack -qadf");
+  const std::string pack = folder.output("ls repo/objects/pack/*.pack");
+  const std::string plain = told(folder, "index-pack " + pack);
+  CHECK_THAT(plain, Catch::EndsWith("status 0\n"));
+  folder.run(program() + "clone repo --save store0");
+  for (const std::string n : {"1", "2", "5"}) {
+    folder.run(program() + "clone repo --threads " + n + " --save store" + n);
+    folder.run("cmp store0 store" + n);
+    CHECK(told(folder, "index-pack --threads " + n + " " + pack) == plain);
+    CHECK(told(folder, "index-pack --threads " + n + " store0") ==
+          "fermata-git: store0: pack byte 0: this is no pack\nstatus 1\n");
+  }
+  CHECK_THAT(told(folder, "clone repo --threads many"), Catch::EndsWith("status 2\n"));
+}
+
+TEST_CASE("fermata-git clones back to a date, without a ref, and by a filter",
+          "[git_mem][program]") {
+  const temp_folder folder;
+  folder.run(
+      "git init -q -b main repo && cd repo && git config uploadpack.allowFilter true && "
+      "for i in 1 2 3 4; do echo $i > f$i && git add . && "
+      "GIT_COMMITTER_DATE=\"2025-06-0${i}T12:00:00Z\" git commit -qm $i; done && git branch two "
+      "HEAD~2");
+  const auto commits = [&](const std::string& how) {
+    folder.run("rm -f store && " + program() + "clone repo --save store " + how);
+    return folder.output(program() + "log store --oneline | wc -l");
+  };
+  CHECK(commits("") == "4\n");
+  CHECK(commits("--shallow-since 2025-06-03") == "2\n");
+  CHECK(commits("--shallow-since '2025-06-03T12:00:01'") == "1\n");
+  CHECK(commits("--shallow-since 1748865600") == "3\n");  // 2 June, noon
+  CHECK(commits("--shallow-exclude two") == "2\n");
+  CHECK(commits("--filter blob:none") == "4\n");
+  CHECK_THAT(told(folder, "cat-file store -t HEAD:f1"), Catch::Contains("not in the store"));
+  CHECK_THAT(
+      told(folder, "clone repo --shallow-since yesterday"),
+      Catch::Contains("yesterday is no date: say 2025-06-01") && Catch::EndsWith("status 2\n"));
+  CHECK_THAT(told(folder, "clone repo --shallow-since 2025-13-01"), Catch::EndsWith("status 2\n"));
+  CHECK_THAT(told(folder, "clone repo --depth 1 --shallow-since 2025-06-03"),
+             Catch::Contains("--depth excludes --shallow-since"));
+}
+
+TEST_CASE("fermata-git push moves refs, or says why not", "[git_mem][program]") {
+  const temp_folder folder;
+  folder.run(
+      "git init -q -b main repo && cd repo && for i in 1 2 3; do git commit -q --allow-empty -m "
+      "$i; done && git tag v1 && cd .. && git init -q --bare to.git && " +
+      program() + "clone repo --save store");
+  const auto rev = [&](const std::string& name) {
+    return folder.output("git -C repo rev-parse " + name).substr(0, 40);
+  };
+  const std::string none(40, '0');
+  CHECK(told(folder, "push store to.git HEAD") ==
+        "refs/heads/main " + none + " " + rev("main") + "\nstatus 0\n");
+  CHECK(told(folder, "push store to.git main:topic " + rev("main~1") + ":refs/heads/older") ==
+        "refs/heads/topic " + none + " " + rev("main") + "\nrefs/heads/older " + none + " " +
+            rev("main~1") + "\nstatus 0\n");
+  CHECK(told(folder, "push store to.git main~2:main") ==
+        "refs/heads/main refused: not a fast-forward: it stands at " + rev("main") +
+            " there\nstatus 1\n");
+  CHECK(told(folder, "push store to.git +main~2:main --expect " + none) ==
+        "refs/heads/main refused: it stands at " + rev("main") + " there\nstatus 1\n");
+  CHECK(told(folder, "push store to.git +main~2:main --expect " + rev("main")) ==
+        "refs/heads/main " + rev("main") + " " + rev("main~2") + "\nstatus 0\n");
+  CHECK(told(folder, "push store to.git :topic") ==
+        "refs/heads/topic " + rev("main") + " " + none + "\nstatus 0\n");
+  folder.write("to.git/hooks/update", "#!/bin/sh\necho never\nexit 1\n");
+  folder.run("chmod +x to.git/hooks/update");
+  const std::string hooked = told(folder, "push store to.git main:other");
+  CHECK_THAT(hooked, Catch::Contains("remote: never\n"));
+  CHECK_THAT(hooked, Catch::Contains("refs/heads/other refused: the remote refused: hook "
+                                     "declined\n"));
+  CHECK_THAT(told(folder, "push store to.git nope"),
+             Catch::StartsWith("fermata-git: \"nope\": no ref has this name"));
+  CHECK_THAT(told(folder, "push store to.git main --expect x"), Catch::EndsWith("status 2\n"));
 }

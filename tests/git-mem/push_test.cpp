@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Pushes from a store to repositories of git, which judge what comes.
 
+#include "support/git_daemon.hpp"
+#include "support/git_http_server.hpp"
 #include "support/policy.hpp"
 #include "support/temp_repository.hpp"
 
@@ -11,6 +13,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <cstdlib>
 #include <string>
 
 using namespace fermata::git_mem;
@@ -127,4 +130,92 @@ TEST_CASE("a push tells what the remote's hooks refuse and say", "[git_mem][push
   const object_id none = *object_id::from_hex(std::string(40, '1'));
   CHECK_THROWS_WITH(c.push_all({push_command("refs/heads/x", none)}),
                     "cannot push to " + c.url() + ": object " + none.hex() + ": not in the store");
+}
+
+namespace {
+
+// What every way of transport must do: move a ref, refuse, and tell what a hook refuses.
+promise<> push_thrice(cloned& c, object_id good, object_id other, std::string url) {
+  promise<push_result> pushing =
+      push(c.store.current(), url, {1, push_command("refs/heads/main", good)});
+  const push_result moved = co_await std::move(pushing);
+  CHECK(moved.refs[0].refused == "");
+  CHECK(moved.objects == 3);
+  pushing = push(c.store.current(), url, {1, push_command("refs/heads/main", other)});
+  const push_result refused = co_await std::move(pushing);
+  CHECK(refused.refs[0].refused == "not a fast-forward: it stands at " + good.hex() + " there");
+  push_command wrong("refs/heads/main", other);
+  wrong.force = true;
+  wrong.expected = other;
+  pushing = push(c.store.current(), url, {1, wrong});
+  const push_result stale = co_await std::move(pushing);
+  CHECK(stale.refs[0].refused == "it stands at " + good.hex() + " there");
+  pushing = push(c.store.current(), url, {1, push_command("refs/heads/no", good)});
+  const push_result hooked = co_await std::move(pushing);
+  CHECK(hooked.refs[0].refused == "the remote refused: hook declined");
+  CHECK(hooked.remote_says.find("never refs/heads/no") != std::string::npos);
+}
+
+void add_hook(const cloned& c) {
+  c.repo.write("r.git/hooks/update", "#!/bin/sh\necho \"never $1\"\n[ $1 != refs/heads/no ]\n");
+  c.repo.run("chmod +x r.git/hooks/update && git -C r.git config http.receivepack true");
+}
+
+}  // namespace
+
+TEST_CASE("a push goes over a real git daemon", "[git_mem][push]") {
+  cloned c;
+  add_hook(c);
+  const object_id good = c.commit_on(c.there("main"), "by daemon");
+  const object_id other = c.commit_on(c.there("main~1"), "beside it");
+  c.loop.run([&] {
+    return with_git_daemon(c.repo.path(), {"--enable=receive-pack"}, [&](std::string url) {
+      return push_thrice(c, good, other, url + "/r.git");
+    });
+  });
+  CHECK(c.there("main") == good);
+  CHECK(c.repo.output("git -C r.git fsck --full --strict 2>&1") == "");
+  std::string closed;
+  c.loop.run([&] {
+    return with_git_daemon(c.repo.path(), {}, [&](std::string url) -> promise<> {
+      const std::string to = url + "/r.git";
+      promise<push_result> pushing =
+          push(c.store.current(), to, {1, push_command("refs/heads/x", good)});
+      try {
+        co_await std::move(pushing);
+      } catch (const failure& f) {
+        closed = f.what();
+      }
+    });
+  });
+  CHECK_THAT(closed, Catch::Contains("service not enabled: /r.git"));
+}
+
+TEST_CASE("a push goes over a real git http-backend", "[git_mem][push]") {
+  cloned c;
+  add_hook(c);
+  const object_id good = c.commit_on(c.there("main"), "by http");
+  const object_id other = c.commit_on(c.there("main~1"), "beside it");
+  c.loop.run([&]() -> promise<> {
+    const git_http_server s(c.repo.path().string());
+    promise<> pushed = push_thrice(c, good, other, s.url("/r.git"));
+    co_await pushed;
+    CHECK(s.asked.size() == 6);  // two requests each that is sent, one each that is not
+  });
+  CHECK(c.there("main") == good);
+}
+
+TEST_CASE("a push goes over ssh", "[git_mem][push]") {
+  cloned c;
+  add_hook(c);
+  const object_id good = c.commit_on(c.there("main"), "by ssh");
+  const object_id other = c.commit_on(c.there("main~1"), "beside it");
+  c.repo.write("ssh",
+               "#!/bin/sh\nfor last; do :; done\nPATH=\"$PATH:$(git --exec-path)\"\n"
+               "exec sh -c \"$last\"\n");
+  c.repo.run("chmod +x ssh");
+  ::setenv("GIT_SSH", (c.repo.path() / "ssh").c_str(), 1);
+  c.loop.run([&] { return push_thrice(c, good, other, "git@example.org:" + c.url()); });
+  ::unsetenv("GIT_SSH");
+  CHECK(c.there("main") == good);
 }

@@ -6,6 +6,7 @@
 #include "support/random_repository.hpp"
 
 #include <fermata/git_mem/export_bare.hpp>
+#include <fermata/git_mem/fetch.hpp>
 #include <fermata/git_mem/repository.hpp>
 #include <fermata/loop/event_loop.hpp>
 #include <fermata/promise/pause.hpp>
@@ -136,6 +137,31 @@ promise<> check_objects(repository& r) {
   CHECK(named.empty());
 }
 
+promise<> log_all(repository& r, object_id tip, std::vector<std::string>& out) {
+  repository_log log(r, {1, tip});
+  for (;;) {
+    promise<std::optional<commit>> next = log.next();
+    const std::optional<commit> c = co_await std::move(next);
+    if (!c) co_return;
+    out.push_back(c->id.hex());
+  }
+}
+
+// Every seventh commit against the one seven before it.
+promise<> diff_all(repository& r,
+                   const std::vector<std::string>& commits,
+                   std::vector<std::string>& out) {
+  for (std::size_t i = 0; i + 7 < commits.size(); i += 7) {
+    const object_id before = *object_id::from_hex(commits[i + 7]);
+    const object_id after = *object_id::from_hex(commits[i]);
+    promise<> comparing = diff_repository(r, before, after, [&out](const file_change& c) {
+      out.push_back(c.old_id.hex() + " " + c.new_id.hex() + " " + c.letter() + " " + c.path);
+      return fermata::ready();
+    });
+    co_await comparing;
+  }
+}
+
 promise<> check_refusals(repository& r) {
   const object_id absent = blob_id("absent");
   const std::string tree = "100644 a" + std::string(1, '\0') + raw(absent);
@@ -251,6 +277,8 @@ TEST_CASE("a random repository reads the same from memory and from disk", "[git_
   fermata::event_loop loop(fermata::testing::options_of_run());
   std::vector<std::string> walked[2];
   std::vector<std::string> refs[2];
+  std::vector<std::string> logged[2];
+  std::vector<std::string> changed[2];
   std::uint64_t different = 0;
   loop.run([&]() -> promise<> {
     promise<> exported = export_bare(store, path);
@@ -271,6 +299,10 @@ TEST_CASE("a random repository reads the same from memory and from disk", "[git_
       for (const reference& ref : listed) {
         refs[side].push_back(ref.name + " " + ref.id.hex() + " " + ref.symbolic_target);
       }
+      promise<> logging = log_all(r, head, logged[side]);
+      co_await logging;
+      promise<> comparing = diff_all(r, logged[side], changed[side]);
+      co_await comparing;
     }
     const pack& all = *store.current()->packs[0];
     for (std::uint32_t i = 0; i < all.entry_count(); ++i) {
@@ -285,6 +317,18 @@ TEST_CASE("a random repository reads the same from memory and from disk", "[git_
   CHECK(walked[0].size() == lines_of(made.output("git ls-tree -r HEAD")).size());
   CHECK(refs[0] == refs[1]);
   CHECK(different == 0);
+  CHECK(logged[0] == logged[1]);
+  CHECK(logged[0] == lines_of(made.output("git log --format=%H")));
+  CHECK(changed[0] == changed[1]);
+  std::string expected;
+  for (std::size_t i = 0; i + 7 < logged[0].size(); i += 7) {
+    expected += made.output("git diff-tree -r --raw --no-renames " + logged[0][i + 7] + " " +
+                            logged[0][i] + " | cut -d' ' -f3,4,5 | cut -c1-83 | tr '\\t' ' '");
+  }
+  CHECK(changed[0].size() == lines_of(expected).size());
+  std::vector<std::string> short_changes;
+  for (const std::string& line : changed[0]) short_changes.push_back(line.substr(0, 83));
+  CHECK(short_changes == lines_of(expected));
 }
 
 TEST_CASE("the loop turns while a backend works", "[git_mem][repository]") {
@@ -328,4 +372,39 @@ TEST_CASE("a path that is no repository is told", "[git_mem][repository]") {
   });
   CHECK_THAT(said, Catch::StartsWith(reason_text(reason::not_found,
                                                  "cannot open " + folder.path().string() + ": ")));
+}
+
+TEST_CASE("a log ends where history is cut, and says what is missing, over either backend",
+          "[git_mem][repository]") {
+  const temp_folder folder, made;
+  fill_randomly(made, 43, 40);
+  folder.run("git clone -q --bare --depth 5 'file://" + made.path().string() + "' cut.git");
+  const std::string head = folder.output("git -C cut.git rev-parse HEAD").substr(0, 40);
+  fermata::event_loop loop(fermata::testing::options_of_run());
+  std::vector<std::string> logged[2];
+  std::string errors[2];
+  loop.run([&]() -> promise<> {
+    object_store store;
+    clone_options all;
+    all.depth = 0;
+    promise<fetch_result> fetching = fetch(store, (folder.path() / "cut.git").string(), all);
+    co_await std::move(fetching);
+    promise<std::shared_ptr<repository>> opening =
+        open_disk_repository((folder.path() / "cut.git").string());
+    const std::shared_ptr<repository> disk = co_await std::move(opening);
+    const std::unique_ptr<repository> memory = memory_repository(store);
+    for (const int side : {0, 1}) {
+      repository& r = side == 0 ? *memory : *disk;
+      promise<> logging = log_all(r, *object_id::from_hex(head), logged[side]);
+      co_await logging;
+      std::vector<std::string> none;
+      promise<std::string> e = error_of(log_all(r, blob_id("absent"), none));
+      errors[side] = co_await e;
+    }
+  });
+  CHECK(logged[0] == logged[1]);
+  CHECK(logged[1] == lines_of(folder.output("git -C cut.git log --format=%H")));
+  CHECK(errors[0] ==
+        reason_text(reason::not_found, "object " + blob_id("absent").hex() + ": not in the store"));
+  CHECK(errors[0] == errors[1]);
 }

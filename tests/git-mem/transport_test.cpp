@@ -2,23 +2,18 @@
 // Clones and fetches over HTTP, HTTPS and ssh: a real `git http-backend` behind our own server, and
 // a command that stands for ssh and runs what it is asked to.
 
+#include "support/git_http_server.hpp"
 #include "support/policy.hpp"
 #include "support/random_repository.hpp"
 #include "support/temp_repository.hpp"
-#include "support/tls_stream.hpp"
 
 #include <fermata/git_mem/clone.hpp>
 #include <fermata/git_mem/fetch.hpp>
 #include <fermata/git_mem/pkt_line.hpp>
-#include <fermata/http/server.hpp>
-#include <fermata/promise/run_command.hpp>
-#include <fermata/promise/tcp.hpp>
 
 #include <catch2/catch.hpp>
 
 #include <cstdlib>
-#include <functional>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,81 +26,6 @@ using fermata::promise;
 namespace http = fermata::http;
 
 namespace {
-
-std::string text_of(std::optional<std::string_view> field) {
-  return std::string(field.value_or(""));
-}
-
-// What a web server does to run `git http-backend`.
-promise<http::response> run_backend(const http::request& r, const std::string& root, int version) {
-  fermata::command c({"git", "http-backend"});
-  c.environment = {"GIT_PROJECT_ROOT=" + root,
-                   "GIT_HTTP_EXPORT_ALL=1",
-                   "PATH_INFO=" + r.path(),
-                   "QUERY_STRING=" + std::string(r.query()),
-                   "REQUEST_METHOD=" + std::string(r.method()),
-                   "CONTENT_TYPE=" + text_of(r.find_header("Content-Type")),
-                   "GIT_PROTOCOL=" + (version == 2 ? text_of(r.find_header("Git-Protocol")) : ""),
-                   "REMOTE_USER=somebody"};
-  fermata::run_options how;
-  how.input = r.body();
-  how.most_out_bytes = 64 << 20;
-  promise<fermata::run_result> running = fermata::run_command(std::move(c), std::move(how));
-  fermata::run_result ran = co_await std::move(running);
-  http::response out(200);
-  std::size_t at = 0;
-  for (;;) {
-    const std::size_t end = ran.out.find("\r\n", at);
-    const std::string line = ran.out.substr(at, end - at);
-    at = end + 2;
-    if (line.empty()) break;
-    const std::string name = line.substr(0, line.find(':'));
-    const std::string value = line.substr(line.find(':') + 2);
-    if (name == "Status") {
-      out.status = std::atoi(value.c_str());
-    } else {
-      out.headers.add(name, value);
-    }
-  }
-  out.body = http::shared_bytes(ran.out.substr(at));
-  co_return out;
-}
-
-using answer = std::function<std::optional<http::response>(const http::request&)>;
-
-// Serves the repositories below a folder; `first` may answer in place of git.
-class git_server {
-public:
-  explicit git_server(std::string root, answer first = {}, const tls_identity* who = nullptr)
-      : listener_("127.0.0.1:0"),
-        server_([this, folder = std::move(root), own = std::move(first)](
-                    const http::request& r) -> promise<http::response> {
-          asked.push_back(std::string(r.method()) + " " + std::string(r.target()));
-          fields.push_back(text_of(r.find_header("Authorization")));
-          std::optional<http::response> out = own ? own(r) : std::nullopt;
-          if (out) return fermata::ready(std::move(*out));
-          return run_backend(r, folder, version);
-        }),
-        scheme_(who == nullptr ? "http" : "https") {
-    server_.accept_from([this, who]() -> promise<std::unique_ptr<fermata::byte_stream>> {
-      std::unique_ptr<fermata::byte_stream> plain = co_await listener_.accept();
-      if (who == nullptr) co_return plain;
-      co_return std::make_unique<tls_stream>(*who, std::move(plain));
-    });
-  }
-  [[nodiscard]] std::string address() const { return listener_.address(); }
-  [[nodiscard]] std::string url(const std::string& path) const {
-    return scheme_ + "://" + listener_.address() + path;
-  }
-  int version = 2;  // that git is told of
-  std::vector<std::string> asked;
-  std::vector<std::string> fields;  // Authorization of each
-
-private:
-  fermata::tcp_listener listener_;
-  http::server server_;
-  std::string scheme_;
-};
 
 struct upstream {
   upstream() {
@@ -156,7 +76,7 @@ TEST_CASE("clone speaks HTTP with git http-backend, in protocols 2 and 0", "[git
   const upstream u;
   const int version = GENERATE(2, 0);
   event_loop loop(fermata::testing::options_of_run());
-  git_server s(u.root());
+  git_http_server s(u.root());
   s.version = version;
   clone_options o = direct();
   o.depth = 0;
@@ -174,7 +94,7 @@ TEST_CASE("clone speaks HTTP with git http-backend, in protocols 2 and 0", "[git
 TEST_CASE("fetch over HTTP brings what is new", "[git_mem][transport]") {
   const upstream u;
   event_loop loop(fermata::testing::options_of_run());
-  git_server s(u.root());
+  git_http_server s(u.root());
   object_store store;
   clone_options o = direct();
   o.remote.http_client = std::make_shared<http::client>();
@@ -194,7 +114,7 @@ TEST_CASE("clone speaks HTTPS and checks who is there", "[git_mem][transport][tl
   u.work("head -c 9000000 /dev/urandom > large && git add . && git commit -qm large");
   const tls_identity who;
   event_loop loop(fermata::testing::options_of_run());
-  git_server s(u.root(), {}, &who);
+  git_http_server s(u.root(), {}, &who);
   clone_options o = direct();
   const std::string unknown = error_of(loop, s.url("/r"), o);
   CHECK_THAT(unknown, Catch::StartsWith("cannot clone " + s.url("/r") + ": cannot get "));
@@ -209,9 +129,9 @@ TEST_CASE("a first request is redirected as git lets it be, and what follows goe
           "[git_mem][transport]") {
   const upstream u;
   event_loop loop(fermata::testing::options_of_run());
-  git_server real(u.root());
+  git_http_server real(u.root());
   std::string to;
-  git_server s(u.root(), [&](const http::request&) { return std::optional(moved(to)); });
+  git_http_server s(u.root(), [&](const http::request&) { return std::optional(moved(to)); });
   const std::string tail = "/info/refs?service=git-upload-pack";
   to = real.url("/r" + tail);
   const std::string with_secret = "http://u:secret@" + s.address() + "/old";
@@ -223,7 +143,7 @@ TEST_CASE("a first request is redirected as git lets it be, and what follows goe
 
   to = real.url("/elsewhere");
   CHECK_THAT(error_of(loop, s.url("/r")), Catch::Contains("status 404"));
-  git_server page(u.root(), [](const http::request&) {
+  git_http_server page(u.root(), [](const http::request&) {
     return std::optional(http::text_response(200, "hello"));
   });
   to = page.url("/hello");
@@ -235,7 +155,7 @@ TEST_CASE("what a server answers in place of git is told", "[git_mem][transport]
   event_loop loop(fermata::testing::options_of_run());
   int status = 0;
   bool at_post = false;
-  git_server s(u.root(), [&](const http::request& r) -> std::optional<http::response> {
+  git_http_server s(u.root(), [&](const http::request& r) -> std::optional<http::response> {
     if (at_post != (r.method() == "POST")) return std::nullopt;
     return http::text_response(status, "because\x1b[31m\n");
   });
@@ -261,7 +181,7 @@ TEST_CASE("what a server answers in place of git is told", "[git_mem][transport]
 TEST_CASE("a server that stops in the middle of its answer is told", "[git_mem][transport]") {
   const upstream u;
   event_loop loop(fermata::testing::options_of_run());
-  git_server s(u.root(), [&](const http::request& r) -> std::optional<http::response> {
+  git_http_server s(u.root(), [&](const http::request& r) -> std::optional<http::response> {
     if (r.method() != "POST" || r.body().find("want ") == std::string::npos) return std::nullopt;
     http::response out(200);
     out.headers.add("Content-Type", "application/x-git-upload-pack-result");

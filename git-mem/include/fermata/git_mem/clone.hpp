@@ -4,6 +4,7 @@
 /// Shape:    a scope of two children over a bounded channel: back-pressure reaches the server, and
 ///           what fails in one ends the other. Protocol 2, with 1 and 0 as fallback.
 /// Pauses:   may; at most one step (about 50 us) or one piece of 64 KiB runs between two checks.
+///           With `threads` the loop only receives.
 /// Thread:   loop.
 /// Rejects:  `failure`, which begins with `cannot clone <url>: `; `cancelled`; nothing is kept.
 /// Cost:     the pack's bytes, 40 bytes an object, 4 MB of recent objects, 256 KiB of pieces.
@@ -20,6 +21,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,19 +50,35 @@ struct clone_options {
   /// Commits of history. 0: all there is; a fetch then leaves the store's history where it ends.
   std::uint32_t depth = 1;
   bool deepen_relative = false;  ///< fetch: `depth` more commits than the store has
+  /// In place of `depth`: history back to this moment. A fetch moves its end there, either way.
+  std::optional<std::chrono::sys_seconds> shallow_since;
+  /// In place of `depth`: history without what these branches or tags of the remote reach.
+  std::vector<std::string> shallow_exclude;
   /// What to bring beside the branch: all refs that begin so ("refs/heads/", "refs/tags/").
   std::vector<std::string> also;
-  /// Of a partial clone (`blob:none`, `tree:0`), where the server makes them. What was left out is
-  /// not in the store.
+  /// Of a partial clone, where the server makes them, in git's words: `blob:none`,
+  /// `blob:limit=<n>[kmg]`, `tree:<depth>`, `object:type=<type>`, `combine:...`. What was left out
+  /// is not in the store.
   std::string filter;
   pack_limits pack;
+  /// Of the loop's pool that analyse the pack (analyse.hpp); 0: the loop does. The result is the
+  /// same.
+  std::size_t threads = 0;
   protocol_limits protocol;
-  std::chrono::nanoseconds idle_timeout = std::chrono::seconds(120);  ///< without a byte
+  /// Until the first byte of a server that has taken the connection. Over HTTP it is
+  /// `remote.http.first_byte_time`, for each request.
+  std::chrono::nanoseconds first_byte_timeout = std::chrono::seconds(60);
+  std::chrono::nanoseconds idle_timeout = std::chrono::seconds(120);  ///< without a byte, later
   /// At least `rate_bytes` come in each `rate_time` that we wait for them. 0: no limit.
   std::chrono::nanoseconds rate_time = std::chrono::seconds(60);
   std::uint64_t rate_bytes = 1024;
   remote_options remote;
   std::function<void(const clone_progress&)> on_progress;  ///< after every step
+
+  /// Whether history ends at a date or a ref, and not at a depth.
+  [[nodiscard]] bool has_cut() const noexcept {
+    return shallow_since.has_value() || !shallow_exclude.empty();
+  }
 };
 
 struct clone_result {

@@ -52,6 +52,8 @@ public:
   [[nodiscard]] bool is_shallow(const object_id& commit) const;
   [[nodiscard]] std::uint64_t object_count() const noexcept;
   [[nodiscard]] std::uint64_t pack_bytes() const noexcept;
+  /// What its packs take, with what finds objects in them.
+  [[nodiscard]] std::uint64_t memory_bytes() const noexcept;
 };
 
 using snapshot_ptr = std::shared_ptr<const snapshot>;

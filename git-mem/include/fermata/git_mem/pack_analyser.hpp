@@ -25,6 +25,9 @@ namespace fermata::git_mem {
 
 class snapshot;
 class analysis;
+namespace detail {
+struct pack_worker;
+}
 
 /// How far the analysis is, and what it met.
 struct pack_progress {
@@ -68,6 +71,7 @@ public:
   bool release_slice() noexcept;
 
 private:
+  friend struct detail::pack_worker;
   std::unique_ptr<analysis> analysis_;
 };
 

@@ -103,13 +103,20 @@ struct fetch_request {
   std::vector<object_id> wants;
   std::vector<object_id> haves;
   std::vector<object_id> shallow;
-  std::uint32_t depth = 0;       ///< 0: all history
-  bool deepen_relative = false;  ///< `depth` counts from where the client's history ends
-  std::string filter;            ///< of a partial clone: `blob:none`; empty: none
+  std::uint32_t depth = 0;           ///< 0: all history
+  bool deepen_relative = false;      ///< `depth` counts from where the client's history ends
+  std::int64_t since = 0;            ///< commits of this second and later; 0: all. With no depth.
+  std::vector<std::string> without;  ///< refs whose history is left out. With no depth.
+  std::string filter;                ///< of a partial clone: `blob:none`; empty: none
   bool thin_pack = true;
   bool include_tag = false;
   bool progress = true;
   bool done = true;
+
+  /// Whether it moves the place where history ends.
+  [[nodiscard]] bool deepens() const noexcept {
+    return depth > 0 || since != 0 || !without.empty();
+  }
 };
 
 /// Throws: `failure` (reason::unsupported) if the other side cannot do what is asked.

@@ -7,20 +7,26 @@
 ///           at a time.
 /// Thread:   loop.
 /// Rejects:  `failure` (reasons as `object_reader` and `change` have them), `cancelled`.
-/// Cost:     on disk about 20 us a call beside the work: in memory the snapshot's own functions do
-///           far more at once, such as walks, logs and diffs.
+/// Cost:     on disk about 20 us a call beside the work. Walks, logs and diffs here read one object
+///           a call; in memory the snapshot's own functions do far more at once.
 /// Lifetime: the repository outlives its promises.
 #pragma once
 
+#include <fermata/git_mem/commit.hpp>
+#include <fermata/git_mem/diff.hpp>
 #include <fermata/git_mem/object_reader.hpp>
 #include <fermata/git_mem/object_store.hpp>
 #include <fermata/git_mem/tree.hpp>
 #include <fermata/promise/promise.hpp>
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace fermata::git_mem {
@@ -62,6 +68,9 @@ public:
   /// nothing.
   virtual promise<std::vector<reference>> list_refs() = 0;
 
+  /// Commits whose parents are left out, sorted.
+  virtual promise<std::vector<object_id>> list_shallow() = 0;
+
   /// Adds them in this order, and gives their names; they can be read at once. In memory a call
   /// makes a pack. Rejects: reason::corrupt, reason::not_found where one names what is not there;
   /// on disk those before it stay, as garbage.
@@ -92,5 +101,33 @@ promise<std::shared_ptr<repository>> create_disk_repository(std::string path);
 promise<> walk_repository(repository& from,
                           object_id root,
                           std::function<promise<>(const tree_walk::entry&)> visit);
+
+/// Calls `visit` for each file that differs between two commits or trees, over either backend, in
+/// the order and with the words of `diff_files`; the zero id is the empty tree.
+promise<> diff_repository(repository& from,
+                          object_id before,
+                          object_id after,
+                          std::function<promise<>(const file_change&)> visit);
+
+/// History over either backend, in the order of `commit_log`. Lifetime: the repository outlives the
+/// log, and the log the promise of `next`.
+class repository_log {
+public:
+  repository_log(repository& from, std::vector<object_id> tips);
+
+  /// The next commit; nothing at the end. Rejects: reason::not_found for a parent that is missing.
+  promise<std::optional<commit>> next();
+
+private:
+  promise<> add(object_id id);
+
+  repository& from_;
+  std::vector<object_id> tips_;  // not looked at yet
+  std::vector<object_id> shallow_;
+  std::map<std::pair<std::int64_t, std::uint64_t>, commit> next_;  // by date, then as they came
+  std::set<object_id> seen_;
+  std::uint64_t added_ = 0;
+  bool has_begun_ = false;
+};
 
 }  // namespace fermata::git_mem
