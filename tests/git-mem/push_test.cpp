@@ -136,21 +136,24 @@ namespace {
 
 // What every way of transport must do: move a ref, refuse, and tell what a hook refuses.
 promise<> push_thrice(cloned& c, object_id good, object_id other, std::string url) {
+  push_options direct;
+  direct.connection.remote.http.proxy = "";
+  direct.connection.remote.http.use_netrc = false;
   promise<push_result> pushing =
-      push(c.store.current(), url, {1, push_command("refs/heads/main", good)});
+      push(c.store.current(), url, {1, push_command("refs/heads/main", good)}, direct);
   const push_result moved = co_await std::move(pushing);
   CHECK(moved.refs[0].refused == "");
   CHECK(moved.objects == 3);
-  pushing = push(c.store.current(), url, {1, push_command("refs/heads/main", other)});
+  pushing = push(c.store.current(), url, {1, push_command("refs/heads/main", other)}, direct);
   const push_result refused = co_await std::move(pushing);
   CHECK(refused.refs[0].refused == "not a fast-forward: it stands at " + good.hex() + " there");
   push_command wrong("refs/heads/main", other);
   wrong.force = true;
   wrong.expected = other;
-  pushing = push(c.store.current(), url, {1, wrong});
+  pushing = push(c.store.current(), url, {1, wrong}, direct);
   const push_result stale = co_await std::move(pushing);
   CHECK(stale.refs[0].refused == "it stands at " + good.hex() + " there");
-  pushing = push(c.store.current(), url, {1, push_command("refs/heads/no", good)});
+  pushing = push(c.store.current(), url, {1, push_command("refs/heads/no", good)}, direct);
   const push_result hooked = co_await std::move(pushing);
   CHECK(hooked.refs[0].refused == "the remote refused: hook declined");
   CHECK(hooked.remote_says.find("never refs/heads/no") != std::string::npos);
