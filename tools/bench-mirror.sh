@@ -24,9 +24,9 @@ stop_mirror() {
   wait "$mirror" || true
 }
 seconds_to_serve() { sed -n 's/^serving .*seconds=\([0-9.]*\).*/\1/p' "$work/out"; }
-# Sum or maximum of a value of the log's phases: of all lines after line $3.
-phases() { # sum|max KEY [LINES]
-  tail -n "+$((${3:-0} + 1))" "$work/log" | grep -o 'phase finished.*' |
+# Sum or maximum of a value of the phases from a fetch to the swapped index: of all lines after $3.
+phases() { # sum|max KEY LINES
+  tail -n "+$(($3 + 1))" "$work/log" | grep -oE 'phase finished phase=(fetch|walk|index|release|swap) .*' |
     awk -v how="$1" -v key="$2" '{ for (i = 1; i <= NF; i++) if (split($i, p, "=") == 2 && p[1] == key) {
       if (how == "sum") s += p[2]; else if (p[2] + 0 > s) s = p[2] } } END { print s + 0 }'
 }
@@ -34,12 +34,15 @@ phase() { # PHASE KEY
   sed -n "s/.*phase finished phase=$1 .*\b$2=\([0-9]*\).*/\1/p" "$work/log" | tail -n 1
 }
 updates() { curl -s "$address/status.json" | sed -n 's/.*"updates":{[^}]*"done":\([0-9]*\).*/\1/p'; }
-update() { # asks for one and waits for its end
-  local before
+update() { # asks for one and waits for its end; who asks often has to wait
+  local before read
   before=$(updates)
-  curl -s -o /dev/null -X POST "$address/update"
+  read=$(grep -c 'finished phase=read' "$work/log") || true
+  until [ "$(curl -s -o /dev/null -w '%{http_code}' -X POST "$address/update")" = 202 ]; do sleep 0.5; done
   until [ "$(updates)" -gt "$before" ]; do sleep 0.005; done
+  until [ "$(grep -c 'finished phase=read' "$work/log")" -gt "$read" ]; do sleep 0.005; done
 }
+wait_for_phase() { until [ -n "$(phase "$1" ms)" ]; do sleep 0.005; done; }
 resident_mib() { sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$mirror/status" | awk '{ print $1 / 1024 }'; }
 
 bench_start() { # from nothing, and after a restart with what was kept
@@ -49,8 +52,9 @@ bench_start() { # from nothing, and after a restart with what was kept
     rm -rf "$work/kept"
     start_mirror --remote "$url/$small" --skip-download --data "$work/kept"
     seconds_to_serve >>"$work/start"
-    until [ -n "$(phase save ms)" ]; do sleep 0.005; done
+    wait_for_phase save
     awk -v us="$(phase index cpu_us)" 'BEGIN { print us / 1e6 }' >>"$work/index_cpu"
+    awk -v us="$(phase read cpu_us)" 'BEGIN { print us / 1e6 }' >>"$work/read_cpu"
     sed -n 's/^serving .*bytes=\([0-9]*\).*/\1/p' "$work/out" >>"$work/index_bytes"
     stop_mirror
     start_mirror --remote "$url/$small" --skip-download --data "$work/kept"
@@ -61,6 +65,7 @@ bench_start() { # from nothing, and after a restart with what was kept
   figure mirror_start "restart to serving" s <"$work/restart"
   figure mirror_index "CPU" s <"$work/index_cpu"
   figure mirror_index "size" B <"$work/index_bytes"
+  figure mirror_read "all opam files, CPU" s <"$work/read_cpu"
 }
 
 bench_update() { # 30 merges
@@ -70,7 +75,8 @@ bench_update() { # 30 merges
     rm -rf "$work/moving.git"
     cp -r "$data/$recent" "$work/moving.git"
     git -C "$work/moving.git" update-ref refs/heads/master old
-    start_mirror --remote "$moving/moving.git#master"
+    start_mirror --remote "$moving/moving.git#master" --skip-download
+    wait_for_phase read
     git -C "$work/moving.git" update-ref refs/heads/master new
     lines=$(wc -l <"$work/log")
     update
@@ -108,6 +114,7 @@ bench_memory() {
   make_commits
   git -C "$work/moving.git" update-ref refs/heads/master new
   start_mirror --remote "$moving/moving.git#master" --skip-download --data "$work/kept-updates"
+  wait_for_phase save
   : >"$work/cpu"
   i=0
   for commit in $(git -C "$work/moving.git" rev-list --reverse new..later); do
@@ -120,9 +127,53 @@ bench_memory() {
   done
   late=$(resident_mib)
   figure mirror_update "a commit, CPU" ms <"$work/cpu"
+  awk -v us="$(phase compact cpu_us)" 'BEGIN { print us / 1000 }' | figure mirror_compact "CPU" ms
+  awk -v us="$(phase compact longest_gap_cpu_us)" 'BEGIN { print us / 1000 }' |
+    figure mirror_compact "longest gap, CPU" ms
   echo "$early" | figure mirror_memory "after 20 updates" MiB
   echo "$late" | figure mirror_memory "after $repeats updates" MiB
   stop_mirror
+}
+
+# Every 5 ms a question whether the index changed, which it does not for `*`.
+ask_whether_changed() { # CASE SECONDS
+  "$bin/fermata-probe" "$address/index.tar.gz" --if-none-match '*' --interval-us 5000 --seconds "$2" \
+    --json </dev/null >"$work/probe"
+  grep -o "\"p99_us\":[0-9]*" "$work/probe" | sed -n 1p | cut -d: -f2 | awk "{ print \$1 / 1000 }" >>"$work/p99.$1"
+  grep -o "\"p99_us\":[0-9]*" "$work/probe" | sed -n 2p | cut -d: -f2 | awk "{ print \$1 / 1000 }" >>"$work/late.$1"
+}
+bench_conditional() { # p99 while the mirror does other things
+  local f i downloads commit
+  for f in clone update downloads; do : >"$work/p99.$f"; : >"$work/late.$f"; done
+  for _ in $(seq "$runs"); do
+    git -C "$work/moving.git" update-ref refs/heads/master old
+    rm -rf "$work/kept"
+    start_mirror --remote "$moving/moving.git#master" --skip-download --data "$work/kept"
+    wait_for_phase save
+    stop_mirror
+    rm -f "$work/kept"/*store*  # the index is served, the repository is cloned anew
+    start_mirror --remote "$moving/moving.git#master" --skip-download --data "$work/kept"
+    ask_whether_changed clone 2
+    wait_for_phase read
+    for commit in new old new old; do
+      git -C "$work/moving.git" update-ref refs/heads/master "$commit"
+      curl -s -o /dev/null -X POST "$address/update"
+      ask_whether_changed update 0.5
+    done
+    downloads=()
+    for i in $(seq 20); do
+      (while :; do curl -s -o /dev/null --limit-rate 4M "$address/index.tar.gz" || break; done) &
+      downloads+=($!)
+    done
+    ask_whether_changed downloads 3
+    kill "${downloads[@]}"
+    wait "${downloads[@]}" 2>/dev/null || true
+    stop_mirror
+  done
+  for f in clone update downloads; do
+    figure mirror_conditional "p99 during $f" ms <"$work/p99.$f"
+    figure mirror_conditional "p99 of the probe's own lateness during $f" ms <"$work/late.$f"
+  done
 }
 
 bench_mirror() {
@@ -138,5 +189,6 @@ bench_mirror() {
   wait_for_port "$port"
   moving=git://127.0.0.1:$port
   bench_update
+  bench_conditional
   bench_memory
 }

@@ -33,6 +33,7 @@ Asks a URL at fixed times, and reports how long each answer took from when it wa
   --interval-us <n>    time between two requests               [1000]
   --seconds <n>        how long; 0: until told to stop         [10]
   --connections <n>    most at a time                          [64]
+  --if-none-match <t>  sent as it is; then 304 is as good as 200
   --json               one line of JSON instead of text
   --svg <file>         also draws latency over time and by percentile
   --max-p99 <time>     a bound, with its unit: 500us, 3ms, 1s
@@ -52,6 +53,7 @@ struct arguments {
   std::int64_t interval_us = 1000;
   double seconds = 10;
   std::size_t connections = 64;
+  std::string if_none_match;
   bool json = false;
   std::string svg;
   double max_p99_us = -1;
@@ -74,6 +76,7 @@ int read_arguments(int argc, char** argv, arguments& a) {
   app.add_option("--interval-us", a.interval_us)->check(CLI::Range(10, 60'000'000));
   app.add_option("--seconds", a.seconds)->check(CLI::Range(0.0, 1e6));
   app.add_option("--connections", a.connections)->check(CLI::Range(1, 10'000));
+  app.add_option("--if-none-match", a.if_none_match);
   app.add_option("--svg", a.svg);
   app.add_option("--max-p99", a.max_p99_us)->transform(is_time)->check(CLI::NonNegativeNumber);
   app.add_option("--max-outage", a.max_outage_us)
@@ -117,6 +120,7 @@ int main(int argc, char** argv) {
     options.interval = microseconds(a.interval_us);
     options.duration = std::chrono::milliseconds(static_cast<std::int64_t>(a.seconds * 1000));
     options.most_connections = a.connections;
+    options.if_none_match = a.if_none_match;
     probe_report report = run_probe(probe_target::parse(a.url), options);
     const std::string told = a.json ? as_json(report) : as_text(report);
     std::fputs(told.c_str(), stdout);

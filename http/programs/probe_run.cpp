@@ -139,7 +139,11 @@ private:
 prober::prober(const probe_target& target, const probe_options& options)
     : options_(options), address_(resolve(target)) {
   request_ = "GET " + target.path + " HTTP/1.1\r\nHost: " + target.authority +
-             "\r\nUser-Agent: fermata-probe\r\nAccept: */*\r\n\r\n";
+             "\r\nUser-Agent: fermata-probe\r\nAccept: */*\r\n";
+  if (!options.if_none_match.empty()) {
+    request_ += "If-None-Match: " + options.if_none_match + "\r\n";
+  }
+  request_ += "\r\n";
   epoll_ = checked(epoll_create1(EPOLL_CLOEXEC), "cannot create an epoll descriptor");
   timer_ =
       checked(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC), "cannot create a timer");
@@ -313,9 +317,11 @@ void prober::on_answer(std::size_t index) {
   connection& c = connections_[index];
   const instant now = clock::now();
   report_.latency.add(now - c.due);
-  report_.timeline.add(c.due - start_, now - c.due, c.reader.status() != 200);
+  const int status = c.reader.status();
+  const bool is_good = status == 200 || (status == 304 && !options_.if_none_match.empty());
+  report_.timeline.add(c.due - start_, now - c.due, !is_good);
   ++report_.answers;
-  if (c.reader.status() == 200)
+  if (is_good)
     note_gap(now);
   else
     ++report_.non_200;

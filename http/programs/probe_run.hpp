@@ -26,13 +26,14 @@ struct probe_options {
   std::chrono::microseconds interval{1000};
   std::chrono::milliseconds duration{0};  // 0: until SIGTERM, SIGINT or the end of stdin
   std::size_t most_connections = 64;
+  std::string if_none_match;  // sent where it is not empty; then 304 is as good as 200
 };
 
 /// What came within one part of the time.
 struct probe_slot {
   std::chrono::nanoseconds longest{0};  // latency of an answer that came
   std::uint64_t answers = 0;
-  std::uint64_t failures = 0;  // errors and what is not 200
+  std::uint64_t failures = 0;  // errors and what is not good
 };
 
 /// Parts of equal length, at most `most`: two become one where there would be more.
@@ -54,12 +55,12 @@ struct probe_report {
   latency_log late_send;  // how late the probe itself was, of requests that found a free connection
   std::uint64_t requests = 0;
   std::uint64_t answers = 0;
-  std::uint64_t non_200 = 0;
+  std::uint64_t non_200 = 0;     // nor 304 where that is good
   std::uint64_t errors = 0;      // connections refused, cut or beyond understanding
   std::uint64_t unanswered = 0;  // when the probe stopped; their time so far counts as latency
   std::size_t connections = 0;   // most at a time
   std::chrono::nanoseconds longest_outage{
-      0};  // between two 200, also from the start and to the end
+      0};  // between two that are good, also from the start and to the end
   std::chrono::nanoseconds duration{0};
 };
 

@@ -10,6 +10,7 @@
 #include <fermata/promise/pause.hpp>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 namespace fermata::mirror {

@@ -4,11 +4,11 @@
 //
 // Ends of blocks must not depend on what stands far before them, or one added file would move them
 // all. So a group begins, and a block ends, before the first file whose path hashes to 0 modulo
-// `group_spread` after `least_group_files`, and before files at the root: a mean of 285 KiB on the
+// `group_spread` after `least_group_files`, and before files at the root: a mean of 65 KiB on the
 // opam repository. (Without a least number a third of the files stands in groups twice as large,
-// and 30 merges rewrite 41 % of the index, not 23 %.) A file that comes or goes may move the ends
-// after it, but two lists of ends soon meet again. A block that has grown to `longest_block_bytes`
-// ends there. What stands in a group alone decides its blocks.
+// and 30 merges rewrite nearly twice as much.) A file that comes or goes may move the ends after
+// it, but two lists of ends soon meet again. A block that has grown to `longest_block_bytes` ends
+// there. What stands in a group, and what the group before ends with, decides its blocks.
 
 #include "block_deflater.hpp"
 #include "tar_writer.hpp"
@@ -24,18 +24,19 @@
 namespace fermata::mirror {
 namespace {
 
-constexpr std::uint64_t least_group_files = 112;
-constexpr std::uint64_t group_spread = 24;
+constexpr std::uint64_t least_group_files = 24;
+constexpr std::uint64_t group_spread = 8;
 constexpr std::uint64_t longest_block_bytes = 1024 * 1024;
 constexpr std::size_t longest_path_bytes = 4096;
 constexpr std::size_t piece_bytes = block_deflater::piece_bytes;
 
 // What the kinds of steps take, for `due`: the usual time, not the worst.
-constexpr std::chrono::microseconds deflate_cost{30};
-constexpr std::chrono::microseconds flush_cost{150};
+constexpr std::chrono::microseconds deflate_cost{25};
+constexpr std::chrono::microseconds flush_cost{80};
 constexpr std::chrono::microseconds tar_cost{3};
 constexpr std::size_t copy_bytes = 32 * 1024;
-constexpr std::chrono::microseconds copy_cost{30};  // most of it for the checksum
+constexpr std::chrono::microseconds copy_cost{1};
+constexpr std::chrono::nanoseconds copy_cost_kib{600};  // most of it for the checksum
 
 // FNV-1a, with its better upper half folded in.
 std::uint64_t path_hash(std::string_view path) {
@@ -43,6 +44,17 @@ std::uint64_t path_hash(std::string_view path) {
   for (const char c : path) h = (h ^ static_cast<unsigned char>(c)) * 1099511628211u;
   return h ^ (h >> 32);
 }
+
+// A group that is being taken over from an earlier index.
+struct taken_group {
+  std::string_view bytes;
+  const std::vector<index_block>* blocks = nullptr;
+  std::size_t block = 0;
+  std::size_t end = 0;
+  std::size_t copied = 0;  // of the block
+};
+
+bool is_at_root(std::string_view path) { return path.find('/') == std::string_view::npos; }
 
 // A path as it may be printed: hostile ones hold control characters.
 std::string printable(std::string_view path) {
@@ -57,8 +69,12 @@ std::string printable(std::string_view path) {
 }  // namespace
 
 bool begins_group(std::string_view path, std::uint64_t entries_before) {
-  if (path.find('/') == std::string_view::npos) return true;
+  if (is_at_root(path)) return true;
   return entries_before >= least_group_files && path_hash(path) % group_spread == 0;
+}
+
+std::uint64_t least_tar_bytes(std::string_view path, std::uint64_t size_bytes) {
+  return path_fault(path).empty() ? 512 + (size_bytes + 511) / 512 * 512 : 0;
 }
 
 std::string_view path_fault(std::string_view path) {
@@ -88,7 +104,7 @@ bool fits_ustar(std::string_view path) {
 }
 
 struct index_builder::parts {
-  explicit parts(const index_settings& s) : tar(s.entry_time), deflater(s.level, s.limit_bytes) {}
+  explicit parts(const index_settings& s) : tar(s.entry_time), deflater(s.limit_bytes) {}
 
   void note(std::string text) {
     ++groups.back().noted;
@@ -99,20 +115,35 @@ struct index_builder::parts {
   }
   // What is known of every file that comes, also of one that is left out.
   void enter(std::string_view at) {
-    if (groups.empty() || begins_group(at, groups.back().entries)) begin_group();
+    if (groups.empty() || begins_group(at, groups.back().entries)) begin_group(is_at_root(at));
     ++groups.back().entries;
   }
   // Ends the block before what stands in the tar from here on.
-  void begin_group() {
+  void begin_group(bool is_apart) {
     cut_due = true;
+    is_group_apart = is_apart;
+    is_group_taken = false;
     groups.emplace_back();
   }
   void end_block_before_group() {
-    cut_due = false;
+    cut_due = is_recalling = false;
     deflater.end_block();
+    deflater.begin_group(is_group_apart);
     groups.back().first_block = deflater.block_count();
   }
 
+  void begin_file(std::string_view at, bool is_executable, std::uint64_t size_bytes) {
+    path = at;
+    executable = is_executable;
+    file_left = size_bytes;
+    header_due = true;
+  }
+  void take_piece() {
+    if (!is_recalling) return deflate_piece();
+    const std::size_t n = std::min(tar.pending().size(), piece_bytes);
+    deflater.recall(tar.pending().substr(0, n));
+    tar.consume(n);
+  }
   void deflate_piece() {
     const std::uint64_t room = longest_block_bytes - deflater.block_bytes();
     const std::size_t n = std::min<std::uint64_t>({tar.pending().size(), piece_bytes, room});
@@ -124,6 +155,7 @@ struct index_builder::parts {
     header_due = false;
     entry_open = true;
     tar.begin(path, executable, file_left);
+    if (is_recalling) return;
     ++files;
     ++groups.back().files;
   }
@@ -134,32 +166,25 @@ struct index_builder::parts {
     file_left -= n;
   }
 
-  void copy_piece() {
+  std::chrono::nanoseconds copy_piece() {
     const index_block& block = (*taken->blocks)[taken->block];
     const std::string_view all = taken->bytes.substr(block.gzip_offset, block.gzip_bytes);
     const std::string_view piece = all.substr(taken->copied, copy_bytes);
     deflater.copy(piece);
     taken->copied += piece.size();
     taken_over_bytes += piece.size();
-    if (taken->copied != all.size()) return;
+    const auto cost = copy_cost + copy_cost_kib * static_cast<std::int64_t>(piece.size() / 1024);
+    if (taken->copied != all.size()) return cost;
     deflater.adopt_block(block);
     taken->copied = 0;
     if (++taken->block == taken->end) taken.reset();
+    return cost;
   }
-
-  // A group that is being taken over from an earlier index.
-  struct earlier {
-    std::string_view bytes;
-    const std::vector<index_block>* blocks = nullptr;
-    std::size_t block = 0;
-    std::size_t end = 0;
-    std::size_t copied = 0;  // of the block
-  };
 
   tar_writer tar;
   block_deflater deflater;
   std::vector<index_group> groups;
-  std::optional<earlier> taken;
+  std::optional<taken_group> taken;
   std::uint64_t taken_over_bytes = 0;
   std::uint64_t note_count = 0;
   std::string path;
@@ -172,6 +197,9 @@ struct index_builder::parts {
   bool header_due = false;
   bool entry_open = false;
   bool cut_due = false;
+  bool is_group_apart = false;
+  bool is_group_taken = false;  // the one that is open: from an earlier index
+  bool is_recalling = false;    // what the tar has got is in that group's blocks already
   bool finishing = false;
   bool closed = false;  // the tar has its end
   bool done = false;
@@ -197,12 +225,20 @@ bool index_builder::add(std::string_view path, bool executable, std::uint64_t si
   if (!fits_ustar(path)) {
     p.note(printable(path) + ": needs a pax header, opam 2.6.1 may fail to update");
   }
-  p.path = path;
   p.previous_path = path;
   p.groups.back().last_path = path;
-  p.executable = executable;
-  p.file_left = size_bytes;
-  p.header_due = true;
+  p.begin_file(path, executable, size_bytes);
+  return true;
+}
+
+bool index_builder::recall(std::string_view path, bool executable, std::uint64_t size_bytes) {
+  parts& p = *parts_;
+  if (p.in_file() || p.finishing || !p.is_group_taken) {
+    throw contract_error("index_builder::recall: no group was taken over just before");
+  }
+  if (!path_fault(path).empty()) return false;
+  p.is_recalling = true;
+  p.begin_file(path, executable, size_bytes);
   return true;
 }
 
@@ -221,7 +257,8 @@ void index_builder::take_over(std::string_view earlier_bytes,
   if (p.in_file() || p.finishing) {
     throw contract_error("index_builder::take_over: the file before it is not complete");
   }
-  p.begin_group();
+  p.begin_group(true);
+  p.is_group_taken = true;
   index_group& own = p.groups.back();
   own = group;
   p.note_count += group.noted;
@@ -247,7 +284,7 @@ void index_builder::finish() {
     throw contract_error("index_builder::finish: a file is not complete, or finished before");
   }
   parts_->finishing = true;
-  parts_->begin_group();  // of the tar's end, which is in no group that can be taken over
+  parts_->begin_group(true);  // of the tar's end, which is in no group that can be taken over
 }
 
 // Whatever stands first in the line from files to gzip and has enough to do.
@@ -256,7 +293,7 @@ git_mem::step_result index_builder::step() {
   if (p.done) return {git_mem::step_state::done, {}};
   const bool drain = p.cut_due || p.closed;
   if (p.tar.pending().size() >= piece_bytes || (drain && !p.tar.pending().empty())) {
-    p.deflate_piece();
+    p.take_piece();
     return {git_mem::step_state::more, deflate_cost};
   }
   if (p.cut_due) {
@@ -264,8 +301,7 @@ git_mem::step_result index_builder::step() {
     return {git_mem::step_state::more, flush_cost};
   }
   if (p.taken) {
-    p.copy_piece();
-    return {git_mem::step_state::more, copy_cost};
+    return {git_mem::step_state::more, p.copy_piece()};
   }
   if (p.header_due) {
     p.write_header();

@@ -14,6 +14,7 @@ namespace {
 constexpr std::chrono::nanoseconds compare_cost{200};
 constexpr std::chrono::nanoseconds copy_cost{200};
 constexpr std::chrono::microseconds free_cost{1};
+constexpr std::uint64_t largest_file_bytes = std::uint64_t{128} << 20;
 
 bool same(const git_mem::tree_walk::entry& a, const git_mem::tree_walk::entry& b) {
   return a.id == b.id && a.mode == b.mode && a.path == b.path;
@@ -32,21 +33,46 @@ promise<std::size_t> group_finder::end_of(std::size_t at) const {
   co_return at;
 }
 
-promise<const index_group*> group_finder::find_same(std::size_t at, std::size_t end) {
+// What was before the group then must have been as long, unless it is enough by itself: `reach` is
+// where the group before begins, or far enough back.
+promise<const index_group*> group_finder::find_same(std::size_t reach,
+                                                    std::size_t at,
+                                                    std::size_t end) {
   if (earlier_ == nullptr) co_return nullptr;
   const auto& groups = earlier_->groups;
-  while (group_ < groups.size() && first_file_ < earlier_->files.size() &&
-         earlier_->files[first_file_].path < now_[at].path) {
+  const auto& then = earlier_->files;
+  while (group_ < groups.size() && first_file_ < then.size() &&
+         then[first_file_].path < now_[at].path) {
     first_file_ += groups[group_++].entries;
     co_await maybe_pause(compare_cost);
   }
   if (group_ == groups.size() || groups[group_].entries != end - at) co_return nullptr;
-  if (first_file_ + (end - at) > earlier_->files.size()) co_return nullptr;
-  for (std::size_t i = 0; i < end - at; ++i) {
-    if (!same(now_[at + i], earlier_->files[first_file_ + i])) co_return nullptr;
+  if (first_file_ + (end - at) > then.size()) co_return nullptr;
+  const std::size_t entries_before = group_ == 0 ? 0 : groups[group_ - 1].entries;
+  if (reach_back(then, first_file_ - entries_before, first_file_) + (at - reach) != first_file_) {
+    co_return nullptr;
+  }
+  for (std::size_t i = reach; i < end; ++i) {
+    if (!same(now_[i], then[i + first_file_ - at])) co_return nullptr;
     co_await maybe_pause(compare_cost);
   }
   co_return &groups[group_];
+}
+
+std::string_view why_unfit(const git_mem::tree_walk::entry& e) {
+  if (e.mode == git_mem::file_mode::symlink) return "symbolic link";
+  if (e.mode == git_mem::file_mode::submodule) return "submodule";
+  if (e.size_bytes > largest_file_bytes) return "over 128 MiB";
+  return {};
+}
+
+std::size_t reach_back(const file_list& files, std::size_t begin, std::size_t end) {
+  std::uint64_t bytes = 0;
+  for (; end > begin && bytes < index_reach_bytes; --end) {
+    const git_mem::tree_walk::entry& e = files[end - 1];
+    if (why_unfit(e).empty()) bytes += least_tar_bytes("packages/" + e.path, e.size_bytes);
+  }
+  return end;
 }
 
 namespace {

@@ -15,6 +15,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <string_view>
 #include <vector>
 
 namespace fermata::mirror {
@@ -37,9 +38,9 @@ public:
 
   /// Where the group that begins at file `at` ends.
   promise<std::size_t> end_of(std::size_t at) const;
-  /// The earlier group with the same files as `at` to `end`; null where there is none. Calls come
-  /// in ascending order.
-  promise<const index_group*> find_same(std::size_t at, std::size_t end);
+  /// The earlier group with the same files as `at` to `end`, behind the same files from `reach`
+  /// on; null where there is none. Calls come in ascending order.
+  promise<const index_group*> find_same(std::size_t reach, std::size_t at, std::size_t end);
 
 private:
   const kept_index* earlier_;
@@ -47,6 +48,13 @@ private:
   std::size_t group_ = 0;       // the first that is not before what was asked last
   std::size_t first_file_ = 0;  // of it
 };
+
+/// Why a file cannot stand in the index; empty if it can.
+[[nodiscard]] std::string_view why_unfit(const git_mem::tree_walk::entry& e);
+
+/// The first file of the group `begin` to `end` that the group behind it may reach back to.
+/// Cost: 3 us.
+[[nodiscard]] std::size_t reach_back(const file_list& files, std::size_t begin, std::size_t end);
 
 /// What `tree` of `from` has below it, given what `earlier.packages` had, which is in `from` too.
 /// Rejects: `git_mem::failure`. Cost: of what changed, and 0.2 us a file.

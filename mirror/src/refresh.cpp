@@ -9,6 +9,7 @@
 #include "service_core.hpp"
 
 #include <fermata/git_mem/clone.hpp>
+#include <fermata/git_mem/compact.hpp>
 #include <fermata/git_mem/fetch.hpp>
 #include <fermata/git_mem/tree.hpp>
 #include <fermata/git_mem/walk.hpp>
@@ -30,7 +31,6 @@ using git_mem::step_state;
 constexpr std::chrono::microseconds free_cost{50};
 constexpr std::chrono::microseconds parse_cost{100};  // a commit, by libgit2
 constexpr std::chrono::microseconds file_cost{1};
-constexpr std::uint64_t largest_file_bytes = std::uint64_t{128} << 20;
 constexpr std::uint64_t longest_version_bytes = 64 * 1024;
 constexpr std::size_t repo_bytes_on_loop = 16 * 1024;
 constexpr int deepest_tag = 16;
@@ -102,10 +102,8 @@ promise<git_mem::object_id> fetch_new(service_core& core, git_mem::clone_options
 promise<> receive_into(service_core& core, workshop& w) {
   git_mem::clone_options how = core.options.clone;
   how.on_progress = [&core](const git_mem::clone_progress& p) { show_clone(core, p); };
-  const bool is_known =
-      core.is_store_sound && core.store.current()->packs.size() <= core.options.most_fetches;
   promise<git_mem::object_id> receiving =
-      is_known ? fetch_new(core, std::move(how)) : clone_all(core, std::move(how));
+      core.is_store_sound ? fetch_new(core, std::move(how)) : clone_all(core, std::move(how));
   const git_mem::object_id tip = co_await receiving;
   if (tip.is_zero()) {
     throw failure(reason::not_found, "cannot index " + core.remote.text +
@@ -167,32 +165,48 @@ promise<> add_bytes(index_builder& builder, std::string_view bytes) {
   co_return co_await tail(drive(builder));
 }
 
-std::string_view unfit(const git_mem::tree_walk::entry& e) {
-  if (e.mode == file_mode::symlink) return "symbolic link";
-  if (e.mode == file_mode::submodule) return "submodule";
-  if (e.size_bytes > largest_file_bytes) return "over 128 MiB";
-  return {};
+// The bytes of a file that the builder waits for.
+promise<> feed_file(index_builder& builder,
+                    const git_mem::snapshot_ptr& from,
+                    const git_mem::tree_walk::entry& e) {
+  promise<git_mem::object> read = git_mem::get_object(from, e.id, e.size_bytes);
+  git_mem::object file;
+  try {
+    file = co_await std::move(read);
+  } catch (const failure& f) {
+    throw f.at("packages/" + e.path);
+  }
+  promise<> added = add_bytes(builder, file.text());
+  co_await added;
+  while (file.content.release_slice()) co_await maybe_pause(free_cost);
 }
 
 promise<> add_file(index_builder& builder,
                    const git_mem::snapshot_ptr& from,
                    const git_mem::tree_walk::entry& e) {
   const std::string path = "packages/" + e.path;
-  if (const std::string_view why = unfit(e); !why.empty()) {
+  if (const std::string_view why = why_unfit(e); !why.empty()) {
     builder.skip(path, why);
     co_return;
   }
   if (!builder.add(path, e.mode == file_mode::executable, e.size_bytes)) co_return;
-  promise<git_mem::object> read = git_mem::get_object(from, e.id, largest_file_bytes);
-  git_mem::object file;
-  try {
-    file = co_await std::move(read);
-  } catch (const failure& f) {
-    throw f.at(path);
+  promise<> fed = feed_file(builder, from, e);
+  co_await fed;
+}
+
+// What a group that was taken over ends with, for the next one.
+promise<> recall_files(index_builder& builder,
+                       const workshop& w,
+                       std::size_t begin,
+                       std::size_t end) {
+  for (; begin < end; ++begin) {
+    const git_mem::tree_walk::entry& e = w.kept->files[begin];
+    const bool is_executable = e.mode == file_mode::executable;
+    if (!why_unfit(e).empty()) continue;
+    if (!builder.recall("packages/" + e.path, is_executable, e.size_bytes)) continue;
+    promise<> fed = feed_file(builder, w.from, e);
+    co_await fed;
   }
-  promise<> added = add_bytes(builder, file.text());
-  co_await added;
-  while (file.content.release_slice()) co_await maybe_pause(free_cost);
 }
 
 // The text of a small file at the root; nothing where there is none that could be served.
@@ -250,10 +264,14 @@ promise<> add_root(index_builder& builder, std::string path, std::string_view te
 promise<> add_files(service_core& core, workshop& w, index_builder& builder) {
   const file_list& files = w.kept->files;
   group_finder groups(core.kept.get(), files);
+  std::size_t before = 0;  // where the group before begins
+  bool was_taken = false;  // it
   for (std::size_t at = 0; at < files.size();) {
+    const std::size_t begin = at;
+    const std::size_t reach = reach_back(files, before, at);
     promise<std::size_t> ends = groups.end_of(at);
     const std::size_t end = co_await ends;
-    promise<const index_group*> finding = groups.find_same(at, end);
+    promise<const index_group*> finding = groups.find_same(reach, at, end);
     const index_group* same = co_await finding;
     if (same != nullptr) {
       builder.take_over(text_of(core.kept->served->what.index), core.kept->blocks, *same);
@@ -261,6 +279,9 @@ promise<> add_files(service_core& core, workshop& w, index_builder& builder) {
       co_await taken;
       core.progress.done = *core.progress.done + (end - at);
       at = end;
+    } else if (was_taken) {
+      promise<> recalled = recall_files(builder, w, reach, at);
+      co_await recalled;
     }
     for (; at < end; ++at) {
       promise<> added = add_file(builder, w.from, files[at]);
@@ -269,6 +290,8 @@ promise<> add_files(service_core& core, workshop& w, index_builder& builder) {
       core.progress.bytes = builder.output_bytes();
       co_await maybe_pause(file_cost);
     }
+    before = begin;
+    was_taken = same != nullptr;
   }
 }
 
@@ -332,10 +355,6 @@ promise<> receive_and_index(service_core& core, workshop& w) {
 
 }  // namespace
 
-promise<> reclaim(git_mem::object_store& store) {
-  while (store.reclaim_step()) co_await maybe_pause(free_cost);
-}
-
 promise<made_generation> make_generation(service_core& core) {
   workshop w;
   std::exception_ptr failed;
@@ -347,7 +366,7 @@ promise<made_generation> make_generation(service_core& core) {
   }
   core.meter.begin("release");
   w.from.reset();
-  promise<> freed = reclaim(core.store);
+  promise<> freed = git_mem::reclaim(core.store);
   co_await freed;
   if (failed || w.made == nullptr) {
     promise<> files_freed = free_in_slices(w.kept->files);

@@ -5,6 +5,7 @@
 #include "service_core.hpp"
 #include "units.hpp"
 
+#include <fermata/git_mem/compact.hpp>
 #include <fermata/git_mem/saved_store.hpp>
 #include <fermata/mirror/service.hpp>
 #include <fermata/promise/context.hpp>
@@ -52,9 +53,33 @@ promise<> show_store(service_core& core) {
     co_await maybe_pause(find_cost);
   }
   core.shown = std::move(shown);
-  promise<> reclaimed = reclaim(core.store);
+  promise<> reclaimed = git_mem::reclaim(core.store);
   co_await reclaimed;
   core.meter.end();
+}
+
+// Of many packs one, without what only earlier commits had. What is shown keeps the old ones until
+// the end. A store that cannot be packed is cloned anew by the next update.
+promise<> compact_store(service_core& core) {
+  if (core.store.current()->packs.size() <= core.options.most_fetches) co_return;
+  core.meter.begin("compact");
+  promise<git_mem::compact_report> compacting =
+      git_mem::compact(core.store, core.options.clone.pack);
+  try {
+    const git_mem::compact_report done = co_await std::move(compacting);
+    core.is_store_saved = false;
+    core.loop.log(log_level::info, "mirror",
+                  "store compacted packs=" + std::to_string(done.packs_before) +
+                      " objects=" + std::to_string(done.objects_after) + "/" +
+                      std::to_string(done.objects_before) + " bytes=" +
+                      std::to_string(done.bytes_after) + "/" + std::to_string(done.bytes_before));
+  } catch (const git_mem::failure& f) {
+    core.is_store_sound = false;
+    warn(core, std::string("cannot compact the repository: ") + f.what());
+  }
+  core.meter.end();
+  promise<> shown = show_store(core);
+  co_await shown;
 }
 
 // What an index was made of; without it the first update is a clone.
@@ -218,6 +243,8 @@ promise<bool> try_once(service_core& core) {
     promise<> read = read_catalogue(core);
     co_await read;
   }
+  promise<> compacted = compact_store(core);
+  co_await compacted;
   promise<> saved = save_served(core, is_new);
   co_await saved;
   co_return true;

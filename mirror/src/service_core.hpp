@@ -127,9 +127,6 @@ struct made_generation {
 /// Rejects: `git_mem::failure`; `cancelled`. What was used is freed, in slices.
 promise<made_generation> make_generation(service_core& core);
 
-/// Frees what nobody needs of the store any more.
-promise<> reclaim(git_mem::object_store& store);
-
 /// Makes a generation the one that is served.
 promise<> swap_in(service_core& core, made_generation fresh);
 

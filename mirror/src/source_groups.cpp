@@ -37,7 +37,8 @@ std::size_t source_groups::add(std::string path, opam_source what, bool is_archi
   s.what = std::move(what);
   s.group = none;
   if (!is_archive) return number;
-  by_url_[s.what.url].insert(number);
+  std::vector<std::size_t>& same_url = by_url_.of(s.what.url)[s.what.url];
+  same_url.insert(std::lower_bound(same_url.begin(), same_url.end(), number), number);
   join(number);
   judge(groups_[s.group].sources);
   return number;
@@ -62,13 +63,16 @@ void source_groups::remove(std::size_t number) {
 
 // The key of a URL is a view of one of its sources.
 void source_groups::forget_url(std::size_t number) {
-  disputed_.erase(sources_[number].what.url);
-  auto rest = by_url_.extract(sources_[number].what.url);
-  rest.mapped().erase(number);
-  if (rest.mapped().empty()) return;
-  const std::size_t other = *rest.mapped().begin();
+  const std::string_view url = sources_[number].what.url;
+  disputed_.erase(url);
+  auto& part = by_url_.of(url);
+  auto rest = part.extract(url);
+  std::vector<std::size_t>& same_url = rest.mapped();
+  same_url.erase(std::lower_bound(same_url.begin(), same_url.end(), number));
+  if (same_url.empty()) return;
+  const std::size_t other = same_url.front();
   rest.key() = sources_[other].what.url;
-  by_url_.insert(std::move(rest));
+  part.insert(std::move(rest));
   disputed_urls_due_.push_back(other);
 }
 
@@ -76,13 +80,16 @@ void source_groups::forget_url(std::size_t number) {
 void source_groups::judge(std::vector<std::size_t> sources) {
   sources.insert(sources.end(), disputed_urls_due_.begin(), disputed_urls_due_.end());
   disputed_urls_due_.clear();
+  std::string_view judged;
   for (const std::size_t s : sources) {
-    const auto at = by_url_.find(sources_[s].what.url);
-    if (at->second.size() < 2) continue;
-    if (is_disputed(at->second)) {
-      disputed_.insert(at->first);
+    if (sources_[s].what.url == judged) continue;  // many packages of one archive
+    judged = sources_[s].what.url;
+    const std::vector<std::size_t>& same_url = *by_url_.find(judged);
+    if (same_url.size() < 2) continue;
+    if (is_disputed(same_url)) {
+      disputed_.insert(by_url_.of(judged).find(judged)->first);
     } else {
-      disputed_.erase(at->first);
+      disputed_.erase(judged);
     }
   }
 }
@@ -90,10 +97,10 @@ void source_groups::judge(std::vector<std::size_t> sources) {
 std::vector<std::size_t> source_groups::candidates(const opam_source& s) const {
   std::set<std::size_t> found;
   for (const archive_hash& h : s.hashes) {
-    const auto at = by_hash_.find(h);
-    if (at == by_hash_.end()) continue;
-    found.insert(at->second);
-    found.insert(groups_[at->second].rivals.begin(), groups_[at->second].rivals.end());
+    const std::size_t* const at = by_hash_.find(h);
+    if (at == nullptr) continue;
+    found.insert(*at);
+    found.insert(groups_[*at].rivals.begin(), groups_[*at].rivals.end());
   }
   std::vector<std::size_t> sorted(found.begin(), found.end());
   std::sort(sorted.begin(), sorted.end(), [this](std::size_t a, std::size_t b) {
@@ -150,7 +157,7 @@ void source_groups::set_hashes(std::size_t number, const std::vector<archive_has
   for (const archive_hash& h : more) {
     const auto at = std::lower_bound(g.hashes.begin(), g.hashes.end(), h);
     if (at == g.hashes.end() || *at != h) g.hashes.insert(at, h);
-    by_hash_.try_emplace(h, number);  // a rival may have it
+    by_hash_.of(h).try_emplace(h, number);  // a rival may have it
   }
 }
 
@@ -163,8 +170,8 @@ void source_groups::merge(std::size_t into, std::size_t from) {
   group& g = groups_[into];
   g.sources.insert(g.sources.end(), moved.sources.begin(), moved.sources.end());
   for (const archive_hash& h : moved.hashes) {
-    const auto at = by_hash_.find(h);
-    if (at->second == from) at->second = into;
+    std::size_t& place = by_hash_.of(h).at(h);
+    if (place == from) place = into;
   }
   set_hashes(into, moved.hashes);
   rivals_.erase(from);
@@ -190,8 +197,8 @@ std::vector<std::size_t> source_groups::dissolve(std::size_t number) {
     note_change(groups_[g], false);
     const group gone = std::exchange(groups_[g], group());
     for (const archive_hash& h : gone.hashes) {
-      const auto at = by_hash_.find(h);
-      if (at != by_hash_.end() && at->second == g) by_hash_.erase(at);
+      const std::size_t* const at = by_hash_.find(h);
+      if (at != nullptr && *at == g) by_hash_.of(h).erase(h);
     }
     for (const std::size_t s : gone.sources) {
       sources_[s].group = none;
@@ -218,8 +225,8 @@ void source_groups::note_change(const group& g, bool came) {
 }
 
 const source_groups::group* source_groups::find(const archive_hash& hash) const {
-  const auto at = by_hash_.find(hash);
-  return at == by_hash_.end() ? nullptr : &groups_[at->second];
+  const std::size_t* const at = by_hash_.find(hash);
+  return at == nullptr ? nullptr : &groups_[*at];
 }
 
 wanted_archive source_groups::describe(const group& g) const {
@@ -243,10 +250,11 @@ wanted_archive source_groups::describe(const group& g) const {
   return out;
 }
 
-bool source_groups::is_disputed(const std::set<std::size_t>& all) const {
-  const std::vector<archive_hash>& first = groups_[sources_[*all.begin()].group].hashes;
-  return std::any_of(all.begin(), all.end(), [this, &first](std::size_t s) {
-    return contradict(first, groups_[sources_[s].group].hashes);
+bool source_groups::is_disputed(const std::vector<std::size_t>& all) const {
+  const std::size_t first = sources_[all.front()].group;
+  return std::any_of(all.begin(), all.end(), [this, first](std::size_t s) {
+    const std::size_t other = sources_[s].group;
+    return other != first && contradict(groups_[first].hashes, groups_[other].hashes);
   });
 }
 
@@ -256,7 +264,7 @@ std::vector<catalogue_note> source_groups::conflicts(std::size_t most) const {
     if (notes.size() < most) notes.push_back({"packages/" + sources_[s].path, what});
   };
   for (const std::string_view url : disputed_) {
-    for (const std::size_t s : by_url_.find(url)->second) {
+    for (const std::size_t s : *by_url_.find(url)) {
       add(s, std::string(url) + ": elsewhere it has another checksum than " +
                  sources_[s].what.hashes.back().text());
     }

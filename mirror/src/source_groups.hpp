@@ -5,16 +5,39 @@
 #include <fermata/mirror/archive_catalogue.hpp>
 #include <fermata/mirror/opam_sources.hpp>
 
+#include <array>
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <limits>
-#include <map>
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace fermata::mirror {
+
+/// A hash table in parts, so that one that grows moves few entries at a time.
+template <typename Key, typename Value>
+class parted_map {
+public:
+  using part = std::unordered_map<Key, Value>;
+  [[nodiscard]] part& of(const Key& key) { return parts_[std::hash<Key>()(key) % part_count]; }
+  [[nodiscard]] const part& of(const Key& key) const {
+    return parts_[std::hash<Key>()(key) % part_count];
+  }
+  /// Null: it is not there.
+  [[nodiscard]] const Value* find(const Key& key) const {
+    const part& p = of(key);
+    const auto at = p.find(key);
+    return at == p.end() ? nullptr : &at->second;
+  }
+
+private:
+  static constexpr std::size_t part_count = 256;
+  std::array<part, part_count> parts_;
+};
 
 /// Shape:  a source joins every group that has one of its checksums, and makes them one, but for
 ///         those with another checksum of a kind: such groups are rivals. When a source goes, its
@@ -60,17 +83,17 @@ private:
   void set_hashes(std::size_t number, const std::vector<archive_hash>& more);
   void note_change(const group& g, bool came);
   [[nodiscard]] bool has_alternatives(const group& g) const;
-  [[nodiscard]] bool is_disputed(const std::set<std::size_t>& all) const;
+  [[nodiscard]] bool is_disputed(const std::vector<std::size_t>& all) const;
 
   std::deque<source> sources_;
   std::vector<std::size_t> free_sources_;
   std::deque<group> groups_;
   std::vector<std::size_t> free_groups_;
-  std::map<archive_hash, std::size_t> by_hash_;
-  std::map<std::string_view, std::set<std::size_t>> by_url_;  // views of sources_
-  std::set<std::string_view> disputed_;                       // of them
-  std::set<std::size_t> rivals_;                              // groups that have some
-  std::vector<std::size_t> disputed_urls_due_;                // sources whose URL is to be judged
+  parted_map<archive_hash, std::size_t> by_hash_;
+  parted_map<std::string_view, std::vector<std::size_t>> by_url_;  // views of sources_; sorted
+  std::set<std::string_view> disputed_;                            // of them
+  std::set<std::size_t> rivals_;                                   // groups that have some
+  std::vector<std::size_t> disputed_urls_due_;  // sources whose URL is to be judged
   std::size_t size_ = 0;
   std::size_t alternatives_ = 0;
 };

@@ -64,6 +64,7 @@ long long figure(const std::string& json, const std::string& name) {
 
 promise<response> ok(const request& r) {
   if (r.path() == "/none") co_return text_response(404, "none");
+  if (r.find_header("If-None-Match") == "\"one\"") co_return response(304);
   if (r.path() == "/slow") co_await fermata::sleep_for(50ms);
   co_return text_response(200, "ok");
 }
@@ -103,6 +104,14 @@ TEST_CASE("probe counts what is not 200", "[http][probe]") {
   CAPTURE(out);
   CHECK(figure(out, "non_200") == 10);
   CHECK(figure(out, "longest_outage_us") >= 90'000);
+}
+
+TEST_CASE("probe asks with a condition, and 304 is then good", "[http][probe]") {
+  if (!is_built()) return;
+  const std::string some = " --seconds 0.1 --interval-us 10000 --json < /dev/null";
+  CHECK(figure(probed("%/ --if-none-match '\"one\"'" + some), "non_200") == 0);
+  CHECK(figure(probed("%/ --if-none-match '\"two\"'" + some), "non_200") == 0);
+  CHECK(figure(probed("%/none --if-none-match '\"two\"'" + some), "non_200") == 10);
 }
 
 TEST_CASE("probe sends on while answers are late", "[http][probe]") {

@@ -327,7 +327,7 @@ TEST_CASE("an update clones anew where what was fetched is not whole", "[mirror]
   CHECK(s.wait_for("served") == "served " + head_of(folder));
 }
 
-TEST_CASE("after some fetches the repository is cloned anew", "[mirror][update]") {
+TEST_CASE("after some fetches the packs become one, and are fetched onto", "[mirror][update]") {
   const temp_folder folder;
   make_repository(folder);
   service_options options = options_for(folder);
@@ -340,8 +340,36 @@ TEST_CASE("after some fetches the repository is cloned anew", "[mirror][update]"
     CHECK(s.wait_for("served") == "served " + head_of(folder));
   }
   CHECK(s.mirror.current()->files == 6 + 4);
-  CHECK(s.happened.count("phase clone") == 2);
-  CHECK(s.happened.count("phase fetch") == 3);
+  s.wait_for("phase release");
+  CHECK(s.happened.count("phase clone") == 1);
+  CHECK(s.happened.count("phase fetch") == 4);
+  CHECK(s.happened.count("phase compact") == 2);
+  const answer refs = s.get("/repository.git/info/refs?service=git-upload-pack");
+  CHECK(refs.status == 200);
+  CHECK_THAT(refs.body, Contains(head_of(folder)));
+}
+
+TEST_CASE("a compacted repository is kept, and is what a restart fetches onto",
+          "[mirror][update]") {
+  const temp_folder folder;
+  make_repository(folder);
+  service_options options = options_for(folder);
+  options.data_directory = (folder.path() / "data").string();
+  options.most_fetches = 1;
+  {
+    site s(options);
+    s.wait_for("served");
+    add_commit(folder, "3");
+    s.mirror.ask_update();
+    s.wait_for("phase compact");
+    s.wait_for("phase save");
+  }
+  add_commit(folder, "4");
+  site s(options);
+  s.wait_for("served");
+  CHECK(s.wait_for("served") == "served " + head_of(folder));
+  CHECK(s.happened.count("phase clone") == 0);
+  CHECK(s.mirror.current()->files == 6 + 2);
 }
 
 TEST_CASE("a data folder serves one service at a time", "[mirror][update]") {

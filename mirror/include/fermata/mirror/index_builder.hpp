@@ -3,21 +3,22 @@
 ///
 /// A state machine without promises: whoever has the files drives it, on a loop or off it. The
 /// bytes are a pure function of the files: entries in path order, one fixed time, owner and group,
-/// no folder entries. It is one gzip member of blocks that were deflated each for itself and end
-/// with a full flush. Where blocks end depends on paths and sizes nearby and on nothing else: a
-/// changed file changes its own block, an added one at most moves the ends of its neighbours. So a
-/// later build takes over all other blocks as they are, group by group.
+/// no folder entries. It is one gzip member of blocks that end at a byte. Each was deflated with
+/// its own text and the last 16 KiB before it. Where blocks end depends on paths and sizes nearby
+/// and on nothing else: a changed file changes its own block and, if it stands at the end of it,
+/// the next; an added one at most moves the ends of its neighbours. So a later build takes over all
+/// other blocks as they are, group by group.
 ///
 /// Shape:    `add`, then `feed` until all of the file's bytes are given, for each file in ascending
 ///           order of path bytes; then `finish`. After each of these, `step` until it says
 ///           `need_input` or `done`. `done` comes after `finish` only.
-/// Pauses:   never; a `step` takes 5 us, or 30 us for 4 KiB through deflate or 32 KiB taken over;
+/// Pauses:   never; a `step` takes 3 us, or 25 us for 4 KiB through deflate or 32 KiB taken over;
 ///           at most 300 us.
 /// Thread:   any, one at a time.
-/// Throws:   `git_mem::failure` when the limit is passed; `fermata::error` when libarchive, zlib or
-/// libcrypto fail; `contract_error` for calls out
-///           of order. Files that no client could unpack are no error: they are left out and noted.
-/// Cost:     15 ns a byte, 2 us a file; memory for the result, 200 KiB of zlib's, a piece of tar.
+/// Throws:   `git_mem::failure` when the limit is passed; `fermata::error` when libarchive, zlib
+///           or libcrypto fail; `contract_error` for calls out of order. Files that no client could
+///           unpack are no error: they are left out and noted.
+/// Cost:     7 ns a byte, 2 us a file; memory for the result, 0.2 MiB of zlib's, a piece of tar.
 /// Lifetime: bytes given to `feed` stay until `step` asks for more.
 #pragma once
 
@@ -32,7 +33,7 @@
 
 namespace fermata::mirror {
 
-/// One independently deflated part of the index.
+/// A part of the index that was deflated in one go.
 struct index_block {
   std::uint64_t tar_offset = 0;
   std::uint64_t tar_bytes = 0;
@@ -67,13 +68,18 @@ struct index_result {
 /// Whether a group begins with this path, where the group before it has so many entries.
 [[nodiscard]] bool begins_group(std::string_view path, std::uint64_t entries_before);
 
+/// How far a block reaches back: into its group or, from the first block, the group before.
+inline constexpr std::uint64_t index_reach_bytes = 16 * 1024;
+
+/// What a file takes in the tar, or a little less; 0 for a path that is left out.
+[[nodiscard]] std::uint64_t least_tar_bytes(std::string_view path, std::uint64_t size_bytes);
+
 inline constexpr std::size_t index_notes_max = 100;
 
 struct index_settings {
   /// Modification time of every entry, in seconds since 1970. A constant and not the commit's
   /// time: else every commit would change every block.
-  std::int64_t entry_time = 946'684'800;  // 2000-01-01
-  int level = 6;
+  std::int64_t entry_time = 946'684'800;           // 2000-01-01
   std::uint64_t limit_bytes = 1024 * 1024 * 1024;  ///< of the result; address space until `take`
 };
 
@@ -89,12 +95,17 @@ public:
   /// The next bytes of the file begun last.
   void feed(std::string_view bytes);
   /// In place of the files of a group that is the same as in an earlier index (same paths, modes
-  /// and bytes): its blocks as they are. The files before it are complete, and the next begins a
-  /// group.
+  /// and bytes), and so is what the group before ends with, as far as the group can reach: its
+  /// blocks as they are. The files before it are complete, and the next begins a group.
   /// Lifetime: all live until `step` asks for more.
   void take_over(std::string_view earlier_bytes,
                  const std::vector<index_block>& earlier_blocks,
                  const index_group& group);
+  /// Begins a file of the group that was taken over just before, whose bytes are read once more
+  /// since the next group is not taken over and may reach back. All files that the group ends with,
+  /// in order, from the last one on which they take `index_reach_bytes` by `least_tar_bytes`, or
+  /// all of the group. False: it stands not in the tar, give it no bytes.
+  [[nodiscard]] bool recall(std::string_view path, bool executable, std::uint64_t size_bytes);
   /// Notes a thing that cannot stand in the index (a symbolic link, a submodule).
   void skip(std::string_view path, std::string_view why);
   /// No more files come.

@@ -51,7 +51,7 @@ struct service_options {
   std::vector<std::string> archive_mirrors;  ///< further ones that clients are told of, in `repo`
   archive_options archives;                  ///< off where it has no folder
   git_mem::clone_options clone;              ///< depth, limits, timeouts; its hook is replaced
-  /// That add a pack each, which look-ups pass; then all is cloned anew, and is one pack.
+  /// That add a pack each, which look-ups pass; then what is still needed becomes one pack.
   std::size_t most_fetches = 50;
   bool serve_git = true;      ///< `git clone http://.../repository.git`
   http::server_options http;  ///< limits and timeouts
