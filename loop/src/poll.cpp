@@ -5,6 +5,7 @@
 
 #include "mailbox.hpp"
 
+#include <fermata/loop/block_cache.hpp>
 #include <fermata/loop/event_loop.hpp>
 #include <fermata/loop/worker_pool.hpp>
 
@@ -78,6 +79,7 @@ void event_loop::poll(bool may_wait) {
     begin_gap(now);
     what = poller_.poll(false);
   }
+  if (!has_virtual_time()) detail::block_cache::trim(now);
   begin_turn(now);
   take(what, now);
   fire_due_timers(now);
@@ -92,7 +94,8 @@ void event_loop::take(const detail::poller::found& what, time_point now) noexcep
 }
 
 detail::poller::found event_loop::wait_for_events(time_point now) noexcept {
-  const time_point until = std::min(timers_.earliest(), libuv_deadline());
+  const time_point until =
+      std::min({timers_.earliest(), libuv_deadline(), detail::block_cache::next_trim()});
   if (until > now && until != time_point::max()) poller_.set_alarm(until);
   return until > now ? sleep() : poller_.poll(false);
 }
