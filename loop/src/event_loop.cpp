@@ -23,6 +23,19 @@ thread_local constinit event_loop* newest_loop = nullptr;
 
 }  // namespace detail
 
+// Under a budget in real time the processor's counter says that the slice is not over, and that
+// nothing took longer than it may; all else is the clock's to say.
+inline bool event_loop::is_within_slice() noexcept {
+  const std::uint64_t slice = context_->slice_ticks_;
+  if (slice == 0 || slice_over_) return false;
+  const std::uint64_t now = detail::ticks();
+  if (now - last_ticks_ > longest_step_ticks_ || now - turn_start_ticks_ >= slice) [[unlikely]]
+    return false;
+  last_ticks_ = now;
+  meter_.left_ns = allowance_ns_;
+  return true;
+}
+
 bool detail::due_slowly(meter& m, std::int64_t cost_ns) {
   return !m.loop->is_within_slice() && m.loop->due_now(cost_ns);
 }
@@ -64,6 +77,16 @@ event_loop::running::~running() {
 
 // ---- turns ----
 
+// Whether the turn may go on, which the policy of the node decides that has just run.
+inline bool event_loop::may_go_on() {
+  if (is_within_slice()) return true;
+  return !slice_over_ && !is_used_up(default_cost.count());
+}
+
+inline void event_loop::enter(const context_ptr& c) noexcept {
+  if (!(c == context_)) exchange_context(c);
+}
+
 void event_loop::run_ready() {
   const context_ptr outer = context_;
   while (ready_node* n = ready_.pop(metrics_.turns)) {
@@ -94,29 +117,6 @@ void event_loop::note_step_ended() noexcept {
 
 void event_loop::note_ready(const ready_node& n) noexcept {
   observer_->became_ready(n, context_->name());
-}
-
-// Under a budget in real time the processor's counter says that the slice is not over, and that
-// nothing took longer than it may; all else is the clock's to say.
-bool event_loop::is_within_slice() noexcept {
-  const std::uint64_t slice = context_->slice_ticks_;
-  if (slice == 0 || slice_over_) return false;
-  const std::uint64_t now = detail::ticks();
-  if (now - last_ticks_ > longest_step_ticks_ || now - turn_start_ticks_ >= slice) [[unlikely]]
-    return false;
-  last_ticks_ = now;
-  meter_.left_ns = allowance_ns_;
-  return true;
-}
-
-// Whether the turn may go on, which the policy of the node decides that has just run.
-bool event_loop::may_go_on() {
-  if (is_within_slice()) return true;
-  return !slice_over_ && !is_used_up(default_cost.count());
-}
-
-void event_loop::enter(const context_ptr& c) noexcept {
-  if (!(c == context_)) exchange_context(c);
 }
 
 void event_loop::begin_turn(time_point now) noexcept {

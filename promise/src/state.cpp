@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Settling, forwarding, cancelling and the release of long chains without recursion.
 
-#include <fermata/promise/detail/state.hpp>
+#include <fermata/promise/promise.hpp>
 
 namespace fermata {
 
 namespace detail {
+
+void refuse_empty() { throw contract_error("a promise that was moved from is used"); }
+
+void refuse_second_use() { throw contract_error("a promise is resolved twice"); }
 
 // ---- settling ----
 
@@ -80,8 +84,7 @@ void waiters_now::run() noexcept {
 
 bool state_base::reject(std::exception_ptr e, rejection_path path) noexcept {
   if (!is_pending()) return false;
-  error_ = std::move(e);
-  std::construct_at(&path_, std::move(path));
+  std::construct_at(&rejection_, rejection{std::move(e), std::move(path)});
   settled(phase::rejected);
   return true;
 }
@@ -141,7 +144,7 @@ struct graveyard {
   state_base* dead = nullptr;
   bool is_busy = false;  // a state is being destroyed, or a gravedigger stands in the queue
 };
-thread_local constinit graveyard graves;
+[[gnu::tls_model("initial-exec")]] thread_local constinit graveyard graves;
 
 }  // namespace
 
@@ -161,6 +164,14 @@ private:
 // States that die while another one is destroyed wait their turn, so that a chain of any length
 // needs no stack, and none of them needs a long step.
 void state_base::bury(state_base& s) noexcept {
+  if (s.phase_ == phase::resolved && s.size_class_ != 0) [[likely]] {
+    block_cache::give_back_to(s.size_class_, &s);
+  } else {
+    bury_with_end(s);
+  }
+}
+
+void state_base::bury_with_end(state_base& s) noexcept {
   if (s.tells_ && s.is_pending()) s.on_settled();  // nobody may reach it any more
   graveyard& g = graves;
   if (g.is_busy) {
@@ -197,8 +208,8 @@ void state_base::bury_rest() noexcept {
 }
 
 void state_base::destroy(state_base& s) noexcept {
-  if (s.phase_ == phase::rejected && !s.observed_ && !is_cancelled(s.error_)) {
-    if (event_loop* loop = event_loop::find_current()) loop->report_unobserved(s.error_);
+  if (s.phase_ == phase::rejected && !s.observed_ && !is_cancelled(s.rejection_.error)) {
+    if (event_loop* loop = event_loop::find_current()) loop->report_unobserved(s.rejection_.error);
   }
   while (ready_node* n = s.waiters_.pop_front()) {
     auto& w = static_cast<waiter&>(*n);

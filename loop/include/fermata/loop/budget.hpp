@@ -86,7 +86,7 @@ struct meter {
   std::atomic<std::source_location> site{};  // also read by the stall monitor
   event_loop* loop = nullptr;
 };
-extern thread_local constinit meter* current_meter;
+[[gnu::tls_model("initial-exec")]] extern thread_local constinit meter* current_meter;
 [[nodiscard]] bool due_slowly(meter& m, std::int64_t cost_ns);
 
 }  // namespace detail
@@ -101,8 +101,9 @@ inline void note_site(std::source_location site) noexcept {
 }  // namespace detail
 
 /// Declares a step of `cost` and says whether the caller should give the thread back now.
-[[nodiscard]] inline bool due(std::chrono::nanoseconds cost = default_cost,
-                              std::source_location site = std::source_location::current()) {
+[[nodiscard, gnu::always_inline]] inline bool due(
+    std::chrono::nanoseconds cost = default_cost,
+    std::source_location site = std::source_location::current()) {
   if (detail::current_meter == nullptr) return false;
   detail::meter& m = *detail::current_meter;
   m.site.store(site, std::memory_order_relaxed);

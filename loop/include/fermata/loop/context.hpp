@@ -69,19 +69,27 @@ public:
   }
   context_ptr(const context_ptr& other) noexcept : context_ptr(other.held_) {}
   context_ptr(context_ptr&& other) noexcept : held_(std::exchange(other.held_, nullptr)) {}
-  context_ptr& operator=(context_ptr other) noexcept {
-    std::swap(held_, other.held_);
+  context_ptr& operator=(const context_ptr& other) noexcept {
+    if (other.held_ != nullptr) ++other.held_->count_;
+    replace(other.held_);
     return *this;
   }
-  ~context_ptr() {
-    if (held_ != nullptr && --held_->count_ == 0) context::destroy(held_);
+  context_ptr& operator=(context_ptr&& other) noexcept {
+    replace(std::exchange(other.held_, nullptr));
+    return *this;
   }
+  ~context_ptr() { replace(nullptr); }
   [[nodiscard]] context* get() const noexcept { return held_; }
   [[nodiscard]] context* operator->() const noexcept { return held_; }
   [[nodiscard]] explicit operator bool() const noexcept { return held_ != nullptr; }
   bool operator==(const context_ptr& other) const noexcept { return held_ == other.held_; }
 
 private:
+  void replace(context* by) noexcept {
+    context* const old = std::exchange(held_, by);
+    if (old != nullptr && --old->count_ == 0) context::destroy(old);
+  }
+
   context* held_ = nullptr;
 };
 

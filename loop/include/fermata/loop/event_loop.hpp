@@ -115,8 +115,9 @@ concept runnable_promise = requires(P p) {
 };
 
 namespace detail {
-extern thread_local constinit event_loop* running_loop;
-extern thread_local constinit event_loop* newest_loop;  // made last; others follow by older_
+[[gnu::tls_model("initial-exec")]] extern thread_local constinit event_loop* running_loop;
+[[gnu::tls_model("initial-exec")]] extern thread_local constinit event_loop*
+    newest_loop;  // made last; others follow by older_
 }  // namespace detail
 
 class event_loop {
@@ -292,7 +293,7 @@ private:
   struct letter_node;
   /// An address that is the thread's own, cheaper to come by than its id.
   [[nodiscard]] static const void* this_thread() noexcept {
-    static thread_local constinit char own = 0;
+    [[gnu::tls_model("initial-exec")]] static thread_local constinit char own = 0;
     return &own;
   }
 

@@ -54,6 +54,8 @@ public:
 
 protected:
   ~ready_node() { unlink(); }
+  /// It will not run again.
+  void leave_context() noexcept { context_ = context_ptr(); }
 
 private:
   friend class ready_queue;

@@ -78,7 +78,11 @@ using read_t = typename read_as<T>::type;
 template <typename T>
 struct coroutine_promise;
 
+[[noreturn]] void refuse_empty();
+[[noreturn]] void refuse_second_use();
+
 struct access;
+struct has_handle {};
 
 }  // namespace detail
 
@@ -96,12 +100,12 @@ public:
     std::swap(state_, other.state_);
     return *this;
   }
-  ~promise() {
+  [[gnu::always_inline]] ~promise() {
     if (state_ != nullptr) state_->release_handle();
   }
 
   [[nodiscard]] explicit operator bool() const noexcept { return state_ != nullptr; }
-  [[nodiscard]] bool is_pending() const { return root().is_pending(); }
+  [[nodiscard, gnu::always_inline]] bool is_pending() const { return root().is_pending(); }
   [[nodiscard]] bool is_resolved() const { return root().now() == detail::phase::resolved; }
   [[nodiscard]] bool is_rejected() const { return root().now() == detail::phase::rejected; }
   /// The rejection, which then counts as seen; null unless rejected.
@@ -167,8 +171,10 @@ private:
   explicit promise(detail::state<T>* s) noexcept : state_(s) {
     if (state_ != nullptr) state_->add_handle();
   }
-  [[nodiscard]] detail::state<T>& root() const {
-    if (state_ == nullptr) throw contract_error("a promise that was moved from is used");
+  promise(detail::state<T>* s, detail::has_handle) noexcept : state_(s) {}
+  [[nodiscard, gnu::always_inline]] detail::state<T>& root() const {
+    if (state_ == nullptr) [[unlikely]]
+      detail::refuse_empty();
     state_->check_thread();
     return state_->typed_root();
   }
@@ -188,8 +194,8 @@ public:
     return *this;
   }
   /// Rejects a promise that is still pending with `broken_promise`.
-  ~resolver() {
-    if (state_ != nullptr) reject(std::make_exception_ptr(broken_promise()));
+  [[gnu::always_inline]] ~resolver() {
+    if (state_ != nullptr) break_promise();
   }
 
   /// Settles the promise and queues its waiters. False: it was cancelled meanwhile, which is no
@@ -198,15 +204,20 @@ public:
   /// has not been used.
   template <typename... Args>
   bool resolve(Args&&... args) {
-    resolver self(take());
-    try {
-      const bool first = self.state_->typed_root().resolve(std::forward<Args>(args)...);
-      self.take()->release();
-      return first;
-    } catch (...) {
-      state_ = self.take();
-      throw;
+    detail::state<T>* const s = take();
+    bool first = false;
+    if constexpr (noexcept(s->resolve(std::forward<Args>(args)...))) {
+      first = s->typed_root().resolve(std::forward<Args>(args)...);
+    } else {
+      try {
+        first = s->typed_root().resolve(std::forward<Args>(args)...);
+      } catch (...) {
+        state_ = s;
+        throw;
+      }
     }
+    s->release();
+    return first;
   }
   bool reject(std::exception_ptr e, std::source_location site = std::source_location::current()) {
     detail::state<T>* s = take();
@@ -234,8 +245,10 @@ public:
 private:
   friend struct detail::access;
   explicit resolver(detail::state<T>* s) noexcept : state_(s) {}
+  void break_promise() noexcept { reject(std::make_exception_ptr(broken_promise())); }
   detail::state<T>* take() {
-    if (state_ == nullptr) throw contract_error("a promise is resolved twice");
+    if (state_ == nullptr) [[unlikely]]
+      detail::refuse_second_use();
     state_->check_thread();
     return std::exchange(state_, nullptr);
   }

@@ -23,10 +23,9 @@ struct access {
   }
   /// The same where the hold of the maker becomes the handle's.
   template <typename T>
-  static promise<T> adopt(state<T>* s) {
-    promise<T> p(s);
-    s->release();
-    return p;
+  static promise<T> adopt(state<T>* s) noexcept {
+    s->turn_into_handle();
+    return promise<T>(s, has_handle());
   }
   template <typename T>
   static resolver<T> end(state<T>* s) {
@@ -276,7 +275,7 @@ struct tail_call {
 template <typename T>
 class coroutine_state : public coroutine_base {
 public:
-  coroutine_state() : state_(new state<T>) { state_->set_producer(this); }
+  coroutine_state() : state_(new state<T>(alone)) { state_->set_producer(this); }
   ~coroutine_state() {
     if (state_ == nullptr) return;
     if (state_->count() > 1) state_->root().reject(std::make_exception_ptr(broken_promise()));

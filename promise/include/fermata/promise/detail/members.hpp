@@ -14,7 +14,7 @@ namespace fermata {
 
 template <typename T>
 promise_and_resolver<T> make_promise() {
-  detail::state<T>* s = new detail::leaf_state<T>();
+  detail::state<T>* s = new detail::leaf_state<T>(detail::alone);
   return {detail::access::handle(s), detail::access::end(s)};
 }
 
@@ -25,23 +25,16 @@ promise_and_resolver<T> make_task(unique_function<void()> on_cancel) {
 }
 
 template <typename T>
-promise<std::decay_t<T>> ready(T&& value) {
-  auto* s = new detail::state<std::decay_t<T>>;
-  promise<std::decay_t<T>> p = detail::access::adopt(s);
-  s->resolve(std::forward<T>(value));
-  return p;
+inline promise<std::decay_t<T>> ready(T&& value) {
+  using state = detail::state<std::decay_t<T>>;
+  return detail::access::adopt(new state(std::in_place, std::forward<T>(value)));
 }
 
-inline promise<> ready() {
-  auto* s = new detail::state<void>;
-  promise<> p = detail::access::adopt(s);
-  s->resolve();
-  return p;
-}
+inline promise<> ready() { return detail::access::adopt(new detail::state<void>(std::in_place)); }
 
 template <typename T>
 promise<T> rejected(std::exception_ptr e, std::source_location site) {
-  auto* s = new detail::state<T>;
+  auto* s = new detail::state<T>(detail::alone);
   promise<T> p = detail::access::adopt(s);
   s->reject(std::move(e), detail::rejection_path(site, {}));
   return p;
@@ -78,27 +71,27 @@ template <typename T>
 template <typename F>
 auto promise<T>::bind(
     F f, std::source_location site) const& -> detail::called_with_t<F, detail::read_t<T>> {
-  return detail::bind_with<detail::kept_reference<T>>(*this, std::move(f), site);
+  return detail::bind_with<detail::kept_reference<T>>(promise(*this), f, site);
 }
 
 template <typename T>
 template <typename F>
 auto promise<T>::bind(F f, std::source_location site) && -> detail::called_with_t<F, T> {
-  return detail::bind_with<detail::kept_value<T>>(std::move(*this), std::move(f), site);
+  return detail::bind_with<detail::kept_value<T>>(std::move(*this), f, site);
 }
 
 template <typename T>
 template <typename F>
 auto promise<T>::map(F f, std::source_location site)
     const& -> promise<std::decay_t<detail::called_with_t<F, detail::read_t<T>>>> {
-  return detail::map_with<detail::kept_reference<T>>(*this, std::move(f), site);
+  return detail::map_with<detail::kept_reference<T>>(promise(*this), f, site);
 }
 
 template <typename T>
 template <typename F>
 auto promise<T>::map(
     F f, std::source_location site) && -> promise<std::decay_t<detail::called_with_t<F, T>>> {
-  return detail::map_with<detail::kept_value<T>>(std::move(*this), std::move(f), site);
+  return detail::map_with<detail::kept_value<T>>(std::move(*this), f, site);
 }
 
 template <typename T>

@@ -113,9 +113,16 @@ public:
   [[nodiscard]] bool holds() const noexcept { return is_ready_; }
   /// Forgets the state: a settled one is released, the list of a pending one is left.
   void let_go() noexcept;
+  /// Gives up the settled state that it holds, and its count with it.
+  [[nodiscard]] state_base* give_up() noexcept {
+    is_ready_ = false;
+    return std::exchange(upstream_, nullptr);
+  }
 
 protected:
-  ~waiter() { let_go(); }
+  ~waiter() {
+    if (is_ready_) let_go();
+  }
   void counts_at_once() noexcept { counts_ = true; }
 
 private:
@@ -136,20 +143,16 @@ public:
   state_base(const state_base&) = delete;
   state_base& operator=(const state_base&) = delete;
 
-  void add_ref() noexcept { ++uses_.count; }
-  void release() noexcept {
-    if (--uses_.count == 0) bury(*this);
+  void add_ref() noexcept { ++uses_; }
+  [[gnu::always_inline]] void release() noexcept { take_off(1); }
+  [[nodiscard]] std::uint32_t count() const noexcept { return static_cast<std::uint32_t>(uses_); }
+  [[nodiscard]] std::uint32_t handles() const noexcept {
+    return static_cast<std::uint32_t>(uses_ >> 32);
   }
-  [[nodiscard]] std::uint32_t count() const noexcept { return uses_.count; }
-  [[nodiscard]] std::uint32_t handles() const noexcept { return uses_.handles; }
-  void add_handle() noexcept {
-    ++uses_.count;
-    ++uses_.handles;
-  }
-  void release_handle() noexcept {
-    --uses_.handles;
-    release();
-  }
+  void add_handle() noexcept { uses_ += one_handle + 1; }
+  [[gnu::always_inline]] void release_handle() noexcept { take_off(one_handle + 1); }
+  /// Somebody's count becomes that of a handle.
+  void turn_into_handle() noexcept { uses_ += one_handle; }
 
   /// The state that this one stands for; paths are compressed on the way.
   [[nodiscard]] state_base& root() noexcept {
@@ -158,25 +161,28 @@ public:
   /// In builds without NDEBUG: refuses a thread that did not make the state.
   void check_thread() const {
 #ifndef NDEBUG
-    if (thread_ != thread_mark()) {
+    if (thread_ != 0 && thread_ != thread_mark()) {
       throw contract_error("a promise is touched by a thread that it does not belong to");
     }
 #endif
   }
   [[nodiscard]] phase now() const noexcept { return phase_; }
   [[nodiscard]] bool is_pending() const noexcept { return phase_ == phase::pending; }
-  [[nodiscard]] const std::exception_ptr& error() noexcept {
+  /// The rejection; null where there is none.
+  [[nodiscard]] std::exception_ptr error() noexcept {
     observed_ = true;
-    return error_;
+    return peek_error();
   }
   /// The same for one who only looks: it does not count as seen.
-  [[nodiscard]] const std::exception_ptr& peek_error() const noexcept { return error_; }
+  [[nodiscard]] std::exception_ptr peek_error() const noexcept {
+    return phase_ == phase::rejected ? rejection_.error : nullptr;
+  }
 
   /// Settles a pending state; on a settled one it does nothing and returns false.
   bool reject(std::exception_ptr e, rejection_path path = {}) noexcept;
   /// The way that a rejection has come.
   [[nodiscard]] rejection_path path() const noexcept {
-    return phase_ == phase::rejected ? path_ : rejection_path();
+    return phase_ == phase::rejected ? rejection_.path : rejection_path();
   }
   void set_producer(canceller* p) noexcept { producer_ = p; }
   [[nodiscard]] canceller* producer() const noexcept { return is_pending() ? producer_ : nullptr; }
@@ -189,10 +195,18 @@ public:
   void forward_to(state_base& outer) noexcept;
 
 protected:
+  /// Has resolved already; `bytes` as `needs_no_end` has it, or 0.
+  struct born_resolved {
+    std::size_t bytes;
+  };
+  explicit state_base(born_resolved b) noexcept
+      : phase_(phase::resolved), size_class_(class_of(b.bytes)) {}
   virtual ~state_base() {
-    if (phase_ == phase::rejected) std::destroy_at(&path_);
+    if (phase_ == phase::rejected) std::destroy_at(&rejection_);
   }
   void settled(phase p) noexcept;
+  /// Once it has resolved, its memory may be given back without calling its destructor.
+  void needs_no_end(std::size_t bytes) noexcept { size_class_ = class_of(bytes); }
   /// From now on `on_settled` is called: when the state settles, or dies pending.
   void tell_when_settled() noexcept { tells_ = true; }
   virtual void on_settled() noexcept {}
@@ -203,30 +217,49 @@ private:
   friend class waiters_now;
   friend class gravedigger;
   static void bury(state_base& s) noexcept;
+  static void bury_with_end(state_base& s) noexcept;
   static void destroy(state_base& s) noexcept;
   static void bury_rest() noexcept;
   void wake_all() noexcept;
   void wake(waiter& w) noexcept { w.wake(*this, false); }
   state_base& forwarded_root() noexcept;
 
+  [[gnu::always_inline]] void take_off(std::uint64_t uses) noexcept {
+    uses_ -= uses;
+    if (count() == 0) bury(*this);
+  }
+
+  static constexpr std::uint8_t class_of(std::size_t bytes) noexcept {
+    return bytes > block_cache::largest_bytes
+               ? std::uint8_t{0}
+               : static_cast<std::uint8_t>(block_cache::size_class(bytes));
+  }
+#ifdef NDEBUG
+  static std::uint32_t maker() noexcept { return 0; }
+#else
+  static std::uint32_t maker() noexcept { return thread_mark(); }
+#endif
+
+  static constexpr std::uint64_t one_handle = std::uint64_t{1} << 32;
   union {
-    struct {
-      std::uint32_t count;
-      std::uint32_t handles;
-    } uses_ = {1, 0};
-    state_base* next_dead_;  // while it waits to be destroyed
+    std::uint64_t uses_ = 1;  // all owners; in the upper half those that are handles
+    state_base* next_dead_;   // while it waits to be destroyed
   };
   phase phase_ = phase::pending;
   bool observed_ = false;
   bool tells_ = false;
-  std::uint32_t thread_ = thread_mark();
+  std::uint8_t size_class_ = 0;     // where it needs no end, else 0
+  std::uint32_t thread_ = maker();  // 0: made by code that does not check
+  struct rejection {
+    std::exception_ptr error;
+    rejection_path path;
+  };
   union {
     canceller* producer_;  // while it is pending
     state_base* target_;   // of a forwarded state, counted
-    rejection_path path_;  // of a rejected one
+    rejection rejection_;  // of a rejected one
   };
   node_list waiters_;
-  std::exception_ptr error_;
 };
 
 inline void waiter::wait_for(state_base& s) noexcept {
@@ -292,12 +325,20 @@ private:
   node_list waiters_;
 };
 
+/// For a state that is no part of a larger object.
+struct alone_t {};
+inline constexpr alone_t alone;
+
+/// Whether a state that has resolved with a T needs no destructor.
+template <typename T>
+inline constexpr bool is_plain = std::is_void_v<T> || std::is_trivially_destructible_v<T>;
+
 /// A value, or nothing for void.
 template <typename T>
 class state : public state_base {
 public:
   template <typename... Args>
-  bool resolve(Args&&... args) {
+  bool resolve(Args&&... args) noexcept(std::is_nothrow_constructible_v<T, Args...>) {
     if (!is_pending()) return false;
     std::construct_at(std::addressof(value_), std::forward<Args>(args)...);
     settled(phase::resolved);
@@ -307,6 +348,13 @@ public:
   [[nodiscard]] state& typed_root() noexcept { return static_cast<state&>(root()); }
 
   state() noexcept {}
+  explicit state(alone_t) noexcept {
+    if constexpr (is_plain<T>) needs_no_end(sizeof(state));
+  }
+  template <typename... Args>
+  explicit state(std::in_place_t, Args&&... args)
+      : state_base(born_resolved{is_plain<T> ? sizeof(state) : 0}),
+        value_(std::forward<Args>(args)...) {}
 
 protected:
   ~state() override {
@@ -322,7 +370,10 @@ private:
 template <>
 class state<void> : public state_base {
 public:
-  bool resolve() {
+  state() noexcept = default;
+  explicit state(alone_t) noexcept { needs_no_end(sizeof(state)); }
+  explicit state(std::in_place_t) noexcept : state_base(born_resolved{sizeof(state)}) {}
+  bool resolve() noexcept {
     if (!is_pending()) return false;
     settled(phase::resolved);
     return true;
@@ -341,6 +392,11 @@ public:
     this->set_producer(this);
     this->tell_when_settled();
     if (event_loop* loop = event_loop::find_current()) move_in(*loop);
+  }
+  explicit leaf_state(alone_t) : leaf_state() {
+    if constexpr (is_plain<T>) {
+      this->needs_no_end(sizeof(leaf_state));  // once it has resolved it has moved out
+    }
   }
   /// Keeps a state that nobody resolves until it is cancelled or its loop ends.
   void keep() noexcept {

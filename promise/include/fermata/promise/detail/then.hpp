@@ -38,19 +38,24 @@ promise<Out> call_safely(F& f, Args&&... args) {
   }
 }
 
+template <typename Out, typename F, typename... Args>
+promise<Out> call_nested(F& f, Args&&... args) {
+  const nested_call guard;
+  return call_safely<Out>(f, std::forward<Args>(args)...);
+}
+
 /// A promise rejected as `s` is.
 template <typename Out>
 promise<Out> rejected_as(state_base& s, std::source_location site) {
-  auto* out = new state<Out>;
-  promise<Out> p = access::handle(out);
-  out->release();
+  auto* out = new state<Out>(alone);
+  promise<Out> p = access::adopt(out);
   out->reject(s.error(), rejection_path(site, s.path()));
   return p;
 }
 
 /// Copies or moves what `from` settled with into `to`.
 template <typename T>
-void settle_like(state<T>& to, promise<T> from) {
+inline void settle_like(state<T>& to, const promise<T>& from) {
   state<T>& s = access::root(from);
   if (s.now() == phase::rejected) {
     to.reject(s.error(), s.path());
@@ -89,13 +94,9 @@ public:
     }
   }
   /// Calls `f` here and now and gives the result, which is not this where `f`'s has settled.
-  promise<Out> run_now(promise<In> settled) {
+  promise<Out> run_now(promise<In>&& settled) {
     has_called_ = true;
-    promise<Out> inner;
-    {
-      const nested_call guard;
-      inner = call_safely<Out>(call_, std::move(settled));
-    }
+    promise<Out> inner = call_nested<Out>(call_, std::move(settled));
     if (!inner.is_pending()) {
       end();
       return inner;
@@ -142,25 +143,25 @@ private:
 
   template <typename T>
   promise<T> from_upstream() {
-    promise<T> p = access::handle(static_cast<state<T>*>(this->upstream()));
-    this->let_go();
-    return p;
+    return access::adopt(static_cast<state<T>*>(this->give_up()));
   }
-  void follow(promise<Out> inner) {
+  void follow(const promise<Out>& inner) {
     if (!inner.is_pending()) {
-      finish(std::move(inner));
+      finish(inner);
       return;
     }
     this->wait_for(access::root(inner));
     if (cancel_requested_) cancel_state(leave());
   }
-  void finish(promise<Out> settled) {
-    settle_like(this->typed_root(), std::move(settled));
+  void finish(const promise<Out>& settled) {
+    settle_like(this->typed_root(), settled);
     end();
   }
   // The function ends, and the node with it where nobody holds the result.
   void end() noexcept {
     std::destroy_at(&call_);
+    this->leave_context();
+    if constexpr (is_plain<Out>) this->needs_no_end(sizeof(then_node));
     this->release();
   }
 
@@ -175,18 +176,21 @@ private:
 
 /// Queues the call of `f` with `p`, which has settled: behind the next poll where it gives way.
 template <typename Out, typename In, typename F>
-promise<Out> then_later(promise<In> p, F f, std::source_location site, bool gives_way) {
-  auto* node = new then_node<In, Out, F>(std::move(f), site);
+promise<Out> then_later(promise<In>&& p, F&& f, std::source_location site, bool gives_way) {
+  auto* node = new then_node<In, Out, std::decay_t<F>>(std::move(f), site);
   node->run_later(access::root(p), gives_way);
   return access::handle<Out>(node);
 }
 
 /// The promise of what `f(settled p) -> promise<Out>` gives.
 template <typename Out, typename In, typename F>
-promise<Out> then(promise<In> p, F f, std::source_location site = std::source_location::current()) {
+promise<Out> then(promise<In> p,
+                  F&& f,
+                  std::source_location site = std::source_location::current()) {
+  static_assert(!std::is_reference_v<F>, "the function is moved");
   state<In>& s = access::root(p);
   if (s.is_pending()) {
-    auto* node = new then_node<In, Out, F>(std::move(f), site);
+    auto* node = new then_node<In, Out, std::decay_t<F>>(std::move(f), site);
     node->wait(s);
     return access::handle<Out>(node);
   }
@@ -194,7 +198,7 @@ promise<Out> then(promise<In> p, F f, std::source_location site = std::source_lo
   if (gives_way || event_loop::current().task().nesting >= nesting_limit) {
     return then_later<Out>(std::move(p), std::move(f), site, gives_way);
   }
-  return (new then_node<In, Out, F>(std::move(f), site))->run_now(std::move(p));
+  return (new then_node<In, Out, std::decay_t<F>>(std::move(f), site))->run_now(std::move(p));
 }
 
 /// Gives a value to a callback, by reference into the promise where nobody else sees it, else as a
@@ -222,7 +226,8 @@ class kept_value<void> {
 public:
   static bool stays_in_place(state<void>&) noexcept { return true; }
   template <typename F>
-  decltype(auto) give_to(F& f, promise<>&&) {
+  decltype(auto) give_to(F& f, promise<>&& p) {
+    const promise<> taken(std::move(p));
     return f();
   }
 };
@@ -255,32 +260,36 @@ inline way way_of(state_base& s, std::source_location site) {
   return event_loop::current().task().nesting < nesting_limit ? way::calls_now : way::calls_later;
 }
 
+/// Keeps what a callback has got until the promise that it gave has settled.
+template <typename Kept, typename T>
+void keep_with(promise<T>& p, Kept&& kept, std::source_location site) {
+  if constexpr (std::is_same_v<Kept, kept_value<void>> ||
+                std::is_same_v<Kept, kept_reference<void>>) {
+    if (access::root(p).is_private()) return;
+  }
+  auto pass = [held = std::move(kept)](promise<T>&& settled) { return std::move(settled); };
+  p = then<T>(std::move(p), std::move(pass), site);
+}
+
 /// Calls `f`, which has nothing that must live on, without a node. What it gives is the result;
 /// where that is pending, the value that `f` got is kept with it.
 template <typename Out, typename Kept, typename T, typename F>
-promise<Out> bind_now(promise<T> p, F f, std::source_location site) {
+promise<Out> bind_now(promise<T>&& p, F& f, std::source_location site) {
   Kept kept;
   auto call = [&] { return kept.give_to(f, std::move(p)); };
-  promise<Out> r;
-  {
-    const nested_call guard;
-    r = call_safely<Out>(call);
-  }
-  if (!r.is_pending()) return r;
-  if constexpr (std::is_void_v<T>) {
-    if (access::root(r).is_private()) return r;
-  }
-  auto pass = [held = std::move(kept)](promise<Out> settled) { return settled; };
-  return then<Out>(std::move(r), std::move(pass), site);
+  promise<Out> r = call_nested<Out>(call);
+  if (r.is_pending()) [[unlikely]]
+    keep_with(r, std::move(kept), site);
+  return r;
 }
 
 template <typename Kept, typename T, typename F>
-auto bind_with(promise<T> p, F f, std::source_location site) {
+auto bind_with(promise<T>&& p, F& f, std::source_location site) {
   using result = decltype(std::declval<Kept&>().give_to(f, std::move(p)));
   using out = promised_t<result>;
   state<T>& s = access::root(p);
   auto make_call = [&] {
-    return [g = std::move(f), kept = Kept(), site](promise<T> settled) mutable -> result {
+    return [g = std::move(f), kept = Kept(), site](promise<T>&& settled) mutable -> result {
       if (settled.is_rejected()) return rejected_as<out>(access::root(settled), site);
       return kept.give_to(g, std::move(settled));
     };
@@ -288,7 +297,7 @@ auto bind_with(promise<T> p, F f, std::source_location site) {
   if constexpr (std::is_empty_v<F>) {
     if (s.now() == phase::resolved && Kept::stays_in_place(s)) {
       const way w = way_of(s, site);
-      if (w == way::calls_now) return bind_now<out, Kept>(std::move(p), std::move(f), site);
+      if (w == way::calls_now) return bind_now<out, Kept>(std::move(p), f, site);
       return then_later<out>(std::move(p), make_call(), site, w == way::gives_way);
     }
   }
@@ -296,9 +305,10 @@ auto bind_with(promise<T> p, F f, std::source_location site) {
 }
 
 template <typename Kept, typename T, typename F>
-auto map_with(promise<T> p, F f, std::source_location site) {
+auto map_with(promise<T>&& p, F& f, std::source_location site) {
   using out = std::decay_t<decltype(std::declval<Kept&>().give_to(f, std::move(p)))>;
-  auto call = [g = std::move(f), kept = Kept(), site](promise<T> settled) mutable -> promise<out> {
+  auto call = [g = std::move(f), kept = Kept(),
+               site](promise<T>&& settled) mutable -> promise<out> {
     if (settled.is_rejected()) return rejected_as<out>(access::root(settled), site);
     if constexpr (std::is_void_v<out>) {
       kept.give_to(g, std::move(settled));
@@ -312,8 +322,7 @@ auto map_with(promise<T> p, F f, std::source_location site) {
   if (w != way::calls_now) {
     return then_later<out>(std::move(p), std::move(call), site, w == way::gives_way);
   }
-  const nested_call guard;
-  return call_safely<out>(call, std::move(p));
+  return call_nested<out>(call, std::move(p));
 }
 
 }  // namespace fermata::detail
