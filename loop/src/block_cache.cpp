@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The slow way: a thread's first blocks, what it gives back, and its end.
 //
-// A mark puts all free blocks aside and dooms those that have been aside since the mark before:
-// whoever wants a block takes one from the shelf, else from aside, else a doomed one, else a new one.
+// A mark puts all free blocks aside and dooms those that have been aside since the mark before.
+// Who wants a block takes one from the shelf, else from aside, else a doomed one, else a new one.
 
 #include <fermata/loop/block_cache.hpp>
 
