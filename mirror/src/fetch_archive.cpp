@@ -244,9 +244,12 @@ promise<stored_archive> fetch_archive(http::client& client,
     first->text = e.what();
     is_full = true;
   }
-  if (is_full) {  // what others need is not kept
+  if (is_full) {  // what is whole goes before what may never be
     promise<> rewinding = w.rewind();
     co_await rewinding;
+    auto nobodys = [](const archive_hash&) { return false; };
+    promise<std::size_t> dropping = store.drop_partial(std::move(nobodys));
+    co_await dropping;
   }
   if (tried > 1) first->text += " (" + std::to_string(tried - 1) + " other URLs failed too)";
   throw fetch_failed(*first);

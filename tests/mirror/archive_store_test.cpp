@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: MIT
-#include "support/policy.hpp"
-#include "support/temp_repository.hpp"
-
-#include <fermata/loop/event_loop.hpp>
-#include <fermata/mirror/archive_store.hpp>
+#include "store_support.hpp"
 
 #include <catch2/catch.hpp>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
-#include <filesystem>
 #include <fstream>
 #include <random>
 #include <string>
@@ -21,94 +16,7 @@
 
 using namespace fermata;
 using namespace fermata::mirror;
-using namespace fermata::test;
-namespace fs = std::filesystem;
-
-namespace {
-
-// Of "hello".
-const std::string md5 = "md5=5d41402abc4b2a76b9719d911017c592";
-const std::string sha256 =
-    "sha256=2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
-const std::string sha512 =
-    "sha512=9b71d224bd62f3785d96d46ad3ea3d73319bfbc2890caadae2dff72519673ca7"
-    "2323c3d99ba5c11d7c7acc6e14b8c5da0c4663475c2e5c3adef46f73bcdec043";
-
-archive_hash hash(const std::string& text) { return *archive_hash::parse(text); }
-
-using store_ptr = std::unique_ptr<archive_store>;
-
-promise<> open_into(store_ptr& store, std::string folder, store_options options) {
-  promise<store_ptr> opening = archive_store::open(std::move(folder), options);
-  store = co_await std::move(opening);
-}
-
-store_ptr open(event_loop& loop, const fs::path& folder, store_options options = {}) {
-  store_ptr store;
-  loop.run([&] { return open_into(store, folder.string(), options); });
-  return store;
-}
-
-promise<stored_archive> put(archive_store& store,
-                            std::vector<std::string> pieces,
-                            std::vector<archive_hash> declared) {
-  promise<archive_store::writer> beginning = store.begin();
-  archive_store::writer w = co_await std::move(beginning);
-  for (std::string& p : pieces) {
-    promise<> writing = w.write(http::shared_bytes(std::move(p)));
-    co_await writing;
-  }
-  promise<stored_archive> finishing = w.finish(std::move(declared));
-  co_return co_await std::move(finishing);
-}
-
-// What came of it: its size, or the error.
-std::string put_in(event_loop& loop,
-                   archive_store& store,
-                   std::vector<std::string> pieces,
-                   const std::vector<std::string>& declared) {
-  std::vector<archive_hash> hashes;
-  for (const std::string& d : declared) hashes.push_back(hash(d));
-  std::string said;
-  try {
-    loop.run([&]() -> promise<> {
-      return put(store, pieces, hashes).map([&said](const stored_archive& a) {
-        said = std::to_string(a.size);
-      });
-    });
-  } catch (const std::exception& e) {
-    said = e.what();
-  }
-  return said;
-}
-
-check_report check(event_loop& loop, archive_store& store) {
-  check_report report;
-  loop.run([&]() -> promise<> {
-    return store.check().map([&report](const check_report& r) { report = r; });
-  });
-  return report;
-}
-
-std::size_t collect(event_loop& loop, archive_store& store, bool named, int now) {
-  std::size_t removed = 0;
-  loop.run([&]() -> promise<> {
-    return store
-        .collect([named](const stored_archive&) { return named; }, std::chrono::seconds(100),
-                 std::chrono::sys_seconds(std::chrono::seconds(now)))
-        .map([&removed](std::size_t n) { removed = n; });
-  });
-  return removed;
-}
-
-std::size_t files_in(const fs::path& folder) {
-  if (!fs::exists(folder)) return 0;
-  return static_cast<std::size_t>(
-      std::count_if(fs::recursive_directory_iterator(folder), {},
-                    [](const fs::directory_entry& e) { return e.is_regular_file(); }));
-}
-
-}  // namespace
+using namespace fermata::mirror::test;
 
 TEST_CASE("an archive is found under all of its checksums", "[mirror][store]") {
   const temp_folder folder;
@@ -118,7 +26,7 @@ TEST_CASE("an archive is found under all of its checksums", "[mirror][store]") {
   for (const std::string& name : {md5, sha256, sha512}) {
     REQUIRE(store->find(hash(name)));
     CHECK(store->find(hash(name))->size == 5);
-    CHECK(test::read_file(store->path_of(hash(name))) == "hello");
+    CHECK(fermata::test::read_file(store->path_of(hash(name))) == "hello");
     CHECK(fs::hard_link_count(store->path_of(hash(name))) == 3);
   }
   CHECK(files_in(folder.path() / "a/cache") == 3);
@@ -178,149 +86,6 @@ TEST_CASE("a writer begins anew, and leaves nothing when it is dropped", "[mirro
   CHECK(files_in(folder.path() / ".new") == 0);
 }
 
-namespace {
-
-archive_origin from_somewhere() {
-  archive_origin o;
-  o.url = "http://127.0.0.1/a";
-  o.validator = "\"1\"";
-  return o;
-}
-
-// What a writer under a name begins with: bytes and where they come from.
-promise<> begin_named(archive_store& s, std::string name, std::string& said) {
-  promise<archive_store::writer> beginning = s.begin(hash(name));
-  const archive_store::writer w = co_await std::move(beginning);
-  said = std::to_string(w.size()) + " " + w.origin().url + " " + w.origin().validator;
-}
-
-std::string begin_named(event_loop& loop, archive_store& s, const std::string& name) {
-  std::string said;
-  loop.run([&] { return begin_named(s, name, said); });
-  return said;
-}
-
-promise<> write_half(archive_store& s, std::string name) {
-  promise<archive_store::writer> beginning = s.begin(hash(name));
-  archive_store::writer w = co_await std::move(beginning);
-  promise<> keeping = w.keep(from_somewhere());
-  co_await keeping;
-  promise<> writing = w.write(http::shared_bytes(std::string("hel")));
-  co_await writing;
-}
-
-promise<> write_rest(archive_store& s, std::string name, std::string rest) {
-  promise<archive_store::writer> beginning = s.begin(hash(name));
-  archive_store::writer w = co_await std::move(beginning);
-  promise<> writing = w.write(http::shared_bytes(std::move(rest)));
-  co_await writing;
-  promise<stored_archive> finishing = w.finish(std::vector<archive_hash>(1, hash(name)));
-  co_await finishing;
-}
-
-}  // namespace
-
-TEST_CASE("what a named writer has kept is gone on with, also after a restart", "[mirror][store]") {
-  const temp_folder folder;
-  {
-    event_loop loop(testing::options_of_run());
-    const store_ptr store = open(loop, folder.path());
-    loop.run([&] { return write_half(*store, sha512); });
-    CHECK(store->counts().partial == 1);
-    CHECK(store->counts().partial_bytes == 3);
-  }
-  event_loop loop(testing::options_of_run());
-  const store_ptr store = open(loop, folder.path());
-  CHECK(store->counts().partial == 1);
-  CHECK(store->counts().partial_bytes == 3);
-  CHECK_FALSE(store->find(hash(sha512)));
-  loop.run([&] { return write_rest(*store, sha512, "lo"); });
-  CHECK(test::read_file(store->path_of(hash(md5))) == "hello");
-  CHECK(store->counts().partial == 0);
-  CHECK(files_in(folder.path() / ".new") == 0);
-  CHECK(begin_named(loop, *store, sha512) == "0  ");
-}
-
-TEST_CASE("what was kept and does not fit in the end is kept no longer", "[mirror][store]") {
-  const temp_folder folder;
-  {
-    event_loop loop(testing::options_of_run());
-    const store_ptr store = open(loop, folder.path());
-    loop.run([&] { return write_half(*store, sha256); });
-    CHECK(begin_named(loop, *store, sha256) == "3 http://127.0.0.1/a \"1\"");
-    CHECK_THROWS_AS(loop.run([&] { return write_rest(*store, sha256, "p!"); }), archive_mismatch);
-    CHECK(store->counts().partial == 0);
-  }
-  CHECK(files_in(folder.path() / ".new") == 0);
-}
-
-TEST_CASE("two writers of one name do not share a file", "[mirror][store]") {
-  const temp_folder folder;
-  event_loop loop(testing::options_of_run());
-  const store_ptr store = open(loop, folder.path());
-  struct tasks {
-    static promise<> both(archive_store& s) {
-      promise<archive_store::writer> beginning = s.begin(hash(sha256));
-      archive_store::writer first = co_await std::move(beginning);
-      promise<> writing = first.write(http::shared_bytes(std::string("hel")));
-      co_await writing;
-      promise<> other = write_rest(s, sha256, "hello");
-      co_await other;
-      promise<> going_on = first.write(http::shared_bytes(std::string("lo")));
-      co_await going_on;
-      promise<stored_archive> finishing = first.finish(std::vector<archive_hash>(1, hash(md5)));
-      co_await finishing;
-    }
-  };
-  loop.run([&] { return tasks::both(*store); });
-  CHECK(test::read_file(store->path_of(hash(sha512))) == "hello");
-  CHECK(store->counts().archives == 1);
-}
-
-TEST_CASE("the quota counts what is kept, and nobody's is dropped", "[mirror][store]") {
-  const temp_folder folder;
-  event_loop loop(testing::options_of_run());
-  store_options options;
-  options.quota_bytes = 7;
-  store_ptr store = open(loop, folder.path(), options);
-  loop.run([&] { return write_half(*store, sha512); });
-  store = open(loop, folder.path(), options);
-  CHECK(put_in(loop, *store, {"hello"}, {}) == "the quota of 7 bytes is used up");
-  const auto drop = [&](bool wanted) {
-    std::size_t removed = 0;
-    loop.run([&]() -> promise<> {
-      return store->drop_partial([wanted](const archive_hash&) { return wanted; })
-          .map([&removed](std::size_t n) { removed = n; });
-    });
-    return removed;
-  };
-  CHECK(drop(true) == 0);
-  CHECK(drop(false) == 1);
-  CHECK(store->counts().partial == 0);
-  CHECK(put_in(loop, *store, {"hello"}, {}) == "5");
-  CHECK(files_in(folder.path() / ".new") == 0);
-}
-
-TEST_CASE("a start refuses kept bytes of which nobody knows where they come from",
-          "[mirror][store]") {
-  const temp_folder folder;
-  const std::string name = ".new/sha256-" + hash(sha256).hex();
-  for (const char* origin : {"", "http://127.0.0.1/a\n", "http://127.0.0.1/a\n\"1\"\nen",
-                             "\n\"1\"\nend\n", "http://127.0.0.1/a\n\nend\n"}) {
-    folder.write(name, "hel");
-    folder.write(name + ".from", origin);
-    event_loop loop(testing::options_of_run());
-    const store_ptr store = open(loop, folder.path());
-    CHECK(store->counts().refused_partial == 1);
-    CHECK(store->counts().partial == 0);
-    CHECK(files_in(folder.path()) == 0);
-  }
-  folder.write(name + ".from", "http://127.0.0.1/a\n\"1\"\nend\n");  // of no bytes
-  event_loop loop(testing::options_of_run());
-  CHECK(open(loop, folder.path())->counts().refused_partial == 0);
-  CHECK(files_in(folder.path()) == 0);
-}
-
 TEST_CASE("a start removes what was not finished", "[mirror][store]") {
   const temp_folder folder;
   folder.write(".new/abcdef", "half");
@@ -339,7 +104,7 @@ TEST_CASE("an archive that lost names gets them at the start, a damaged one is m
   folder.write("md5/00/" + std::string(32, '0'), "hello");
   const store_ptr store = open(loop, folder.path());
   CHECK(store->find(hash(md5)));
-  CHECK(test::read_file(store->path_of(hash(sha512))) == "hello");
+  CHECK(fermata::test::read_file(store->path_of(hash(sha512))) == "hello");
   CHECK(store->counts().damaged == 1);
   CHECK(files_in(folder.path() / "damaged") == 1);
   CHECK(store->counts().archives == 1);
@@ -359,14 +124,14 @@ TEST_CASE("a check moves damaged archives aside and mends names", "[mirror][stor
   CHECK(report.mended == 1);
   CHECK(report.checked == 3);
   CHECK(report.bytes == 3'000'009);
-  CHECK(test::read_file(store->path_of(hash(md5))) == "hello");
+  CHECK(fermata::test::read_file(store->path_of(hash(md5))) == "hello");
 
   std::ofstream(store->path_of(hash(sha256)), std::ios::app) << "!";
   report = check(loop, *store);
   CHECK(report.damaged == std::vector<archive_hash>{hash(sha256)});
   CHECK_FALSE(store->find(hash(md5)));
   CHECK_FALSE(fs::exists(store->path_of(hash(sha512))));
-  CHECK(test::read_file(folder.path() / "damaged" / hash(sha256).hex()) == "hello!");
+  CHECK(fermata::test::read_file(folder.path() / "damaged" / hash(sha256).hex()) == "hello!");
   CHECK(store->counts().archives == 2);
   CHECK(store->counts().damaged == 1);
 
@@ -395,7 +160,7 @@ TEST_CASE("archives that no package names go after a while", "[mirror][store]") 
   CHECK_FALSE(store->find(hash(md5)));
   CHECK_FALSE(fs::exists(store->path_of(hash(sha512))));
   CHECK(store->counts().collected == 1);
-  CHECK(test::read_file(folder.path() / "unnamed").empty());
+  CHECK(fermata::test::read_file(folder.path() / "unnamed").empty());
 }
 
 TEST_CASE("a full store says so, and takes what fits", "[mirror][store]") {
