@@ -10,6 +10,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -66,6 +67,7 @@ struct archive_store::parts {
   std::vector<std::size_t> free_slots;
   std::map<archive_hash, std::size_t> by_hash;
   std::map<archive_hash, std::chrono::sys_seconds> unnamed;  // by sha256: since when
+  std::set<archive_hash> writing;                            // names that writers have now
   std::map<archive_hash, std::uint64_t> partial;             // nobody writes them now
   std::uint64_t under_way = 0;                               // bytes of writers, and of `partial`
 };

@@ -19,7 +19,7 @@ struct archive_store::writer::state {
 archive_store::writer::writer(writer&& other) noexcept
     : store_(other.store_),
       state_(std::move(other.state_)),
-      name_(other.name_),
+      name_(std::exchange(other.name_, std::nullopt)),
       origin_(std::exchange(other.origin_, {})),
       counted_(std::exchange(other.counted_, 0)) {}
 
@@ -35,6 +35,7 @@ archive_store::writer& archive_store::writer::operator=(writer&& other) noexcept
 // The file is closed, and removed unless it is kept, on the pool where there still is one.
 archive_store::writer::~writer() {
   if (counted_ > 0) store_->parts_->under_way -= counted_;
+  if (name_) store_->parts_->writing.erase(*name_);
   if (state_ == nullptr) return;
   try {
     if (!origin_.url.empty() && counted_ > 0) store_->parts_->set_partial(*name_, counted_);
@@ -45,6 +46,7 @@ archive_store::writer::~writer() {
 
 promise<archive_store::writer> archive_store::begin(std::optional<archive_hash> name) {
   writer w(*this);
+  if (name && !parts_->writing.insert(*name).second) name.reset();  // another has it
   w.name_ = name;
   const auto make = [](std::string folder, std::optional<archive_hash> as) {
     return std::make_shared<writer::state>(folder, as);

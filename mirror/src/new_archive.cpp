@@ -71,26 +71,27 @@ bool is_one_line(const std::string& text) {
 
 new_archive::new_archive(const std::string& folder, const std::optional<archive_hash>& name)
     : folder_(folder) {
-  if (name && open_named(*name)) return;
+  if (name) {
+    open_named(*name);
+    return;
+  }
   path_ = folder + "/.new/XXXXXX";
   file_ = ::mkostemp(path_.data(), O_CLOEXEC);
   if (file_ < 0) fail("cannot make a file in " + folder + "/.new");
   ::fchmod(file_, 0644);
 }
 
-// False: it is another's.
-bool new_archive::open_named(const archive_hash& name) {
+void new_archive::open_named(const archive_hash& name) {
   path_ = path_in(folder_, name);
-  const int file = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (file < 0) fail("cannot make a file in " + folder_ + "/.new");
   struct stat s {};
-  const bool is_ours =
-      ::flock(file, LOCK_EX | LOCK_NB) == 0 && ::fstat(file, &s) == 0 && s.st_nlink == 1;
-  if (!is_ours) {
-    ::close(file);
-    return false;
+  while (s.st_nlink == 0) {  // else the one before has just removed it
+    if (file_ >= 0) ::close(file_);
+    file_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (file_ < 0) fail("cannot make a file in " + folder_ + "/.new");
+    while (::flock(file_, LOCK_EX) != 0 && errno == EINTR) {
+    }
+    if (::fstat(file_, &s) != 0) fail("cannot look at " + path_);
   }
-  file_ = file;
   is_named_ = true;
   const std::optional<archive_origin> from =
       s.st_size > 0 ? read_origin(path_ + std::string(origin_suffix)) : std::nullopt;
@@ -100,7 +101,6 @@ bool new_archive::open_named(const archive_hash& name) {
   } else {
     rewind();
   }
-  return true;
 }
 
 new_archive::~new_archive() {

@@ -21,8 +21,8 @@ namespace fermata::mirror {
 /// Removed with this, unless it was committed, or is to be gone on with.
 ///
 /// Shape:    .new/sha256-ab.. where it has a name, and beside it .new/sha256-ab...from where its
-///           bytes come from. The file is locked: who comes while another still holds it gets one
-///           without a name.
+///           bytes come from. The file is locked: who comes while another is being closed waits for
+///           that, so two of one name must not live at once.
 class new_archive {
 public:
   new_archive(const std::string& folder, const std::optional<archive_hash>& name);
@@ -43,7 +43,7 @@ public:
   [[nodiscard]] stored_archive commit(const std::vector<archive_hash>& declared);
 
 private:
-  bool open_named(const archive_hash& name);
+  void open_named(const archive_hash& name);
   void forget_origin() noexcept;
   void check(const stored_archive& a, const std::vector<archive_hash>& declared) const;
 

@@ -135,8 +135,8 @@ public:
     archive_origin origin_;
     std::uint64_t counted_ = 0;  // of the store's bytes under way
   };
-  /// With a name it begins with what was kept under that, which is hashed first. The quota counts
-  /// what is kept.
+  /// With a name it begins with what was kept under that, which is hashed first, and is without one
+  /// where another writer has it. The quota counts what is kept.
   promise<writer> begin(std::optional<archive_hash> name = std::nullopt);
 
   /// Reads every archive and compares; what is damaged is moved to FOLDER/damaged. At most
