@@ -68,6 +68,7 @@ event_loop::running::~running() {
   loop_.note_step_ended();
   loop_.end_gap(loop_.now());
   loop_.pulse_.held_since_ns.store(0, std::memory_order_relaxed);
+  if (loop_.pool_) loop_.pool_->nudge(true);                 // nobody polls until the next run
   if (!loop_.mailbox_->may_sleep()) loop_.mailbox_->wake();  // who waits for the descriptor
   loop_.is_running_ = false;
   loop_.awaited_ = nullptr;

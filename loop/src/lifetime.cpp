@@ -91,6 +91,7 @@ void event_loop::finish() noexcept {
       r->move_out();
       r->loop_ends();
     }
+    while (timer_node* n = timers_.pop_any()) n->lost();
     if (own_uv_ != nullptr) uv_run(uv_, UV_RUN_NOWAIT);
     release_paused();
     if (ready_.empty()) break;

@@ -4,6 +4,7 @@
 // Invariant: a gap runs from the end of one look or poll to the begin of the next.
 
 #include "mailbox.hpp"
+#include "relax.hpp"
 
 #include <fermata/loop/block_cache.hpp>
 #include <fermata/loop/event_loop.hpp>
@@ -13,12 +14,18 @@
 #include <time.h>
 
 #include <algorithm>
+#include <thread>
 
 namespace fermata {
 
 namespace {
 
 constexpr int timers_per_poll = 256;  // the rest fires at the next poll
+constexpr std::chrono::microseconds longest_linger{8};
+constexpr std::chrono::microseconds lingering_turn{50};
+constexpr int relaxes = 8;  // between two looks
+constexpr int price_in_vain = 8;
+constexpr int most_credit = 16;
 constexpr std::chrono::nanoseconds least_lag_told = std::chrono::milliseconds(1);
 
 std::int64_t thread_cpu_ns() noexcept {
@@ -54,6 +61,38 @@ bool event_loop::somebody_waits(time_point now) {
 }
 
 bool event_loop::is_idle() const noexcept { return ready_.empty() && !has_paused(); }
+
+// ---- waiting awake ----
+
+// Jobs that were short lately are back before this thread could fall asleep and be woken. So we
+// wait for their letters awake, for about as long as a wake-up takes, while that mostly pays. True:
+// letters have come, and the turn goes on. After 50 us of a turn events are looked for first.
+bool event_loop::lingers(bool& may_wait) noexcept {
+  if (!is_idle() || !may_linger()) return false;
+  time_point now = time_.now();
+  const time_point in_vain = std::min(now + longest_linger, timers_.earliest());
+  const time_point end = std::min(in_vain, turn_begun_ + lingering_turn);
+  while (!mailbox_->has_letters()) {
+    for (int i = 0; i < relaxes; ++i) detail::relax();
+    now = time_.now();
+    if (now < end) continue;
+    may_wait = now >= in_vain;
+    if (may_wait) linger_credit_ -= price_in_vain;
+    return false;
+  }
+  linger_credit_ = std::min(linger_credit_ + 1, most_credit);
+  letter_node_->collect();
+  return true;
+}
+
+// Where it does not pay it is tried anew after a while.
+bool event_loop::may_linger() noexcept {
+  static const bool one_core = std::thread::hardware_concurrency() < 2;
+  if (one_core || has_virtual_time() || slice_over_ || !pool_ || !pool_->is_quick()) return false;
+  if (linger_credit_ >= 0) return true;
+  ++linger_credit_;
+  return false;
+}
 
 // ---- polls ----
 

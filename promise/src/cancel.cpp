@@ -34,7 +34,7 @@ private:
   }
   void loop_ends() noexcept override { end(std::make_exception_ptr(loop_closed())); }
   state_base* request_cancel() noexcept override {
-    end(std::make_exception_ptr(cancelled()));
+    end(detail::plain_cancelled());
     return nullptr;
   }
   void end(std::exception_ptr e) noexcept {

@@ -55,15 +55,15 @@ state_base* coroutine_base::request_cancel() noexcept {
   return is_waiting() ? leave_wait() : nullptr;
 }
 
-void coroutine_base::rethrow(state_base& s, std::source_location site) {
+std::exception_ptr coroutine_base::take_error(state_base& s, std::source_location site) {
   if (std::exchange(has_left_, false)) {
     cancel_requested_ = false;
-    throw cancelled();
+    return plain_cancelled();
   }
-  const std::exception_ptr e = s.error();
+  const std::exception_ptr& e = s.error();
   if (is_cancelled(e)) cancel_requested_ = false;
-  thrown_ = std::make_unique<thrown>(thrown{e, rejection_path(site, s.path())});
-  std::rethrow_exception(e);
+  thrown_ = std::make_unique<thrown>(e, rejection_path(site, s.path()));
+  return e;
 }
 
 void coroutine_base::reject_with_current(state_base& s) noexcept {

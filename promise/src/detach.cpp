@@ -75,13 +75,13 @@ void detached_job::drop() noexcept {
 
 std::exception_ptr detached_job::why_stopped() const {
   if (loop_->is_ending()) return std::make_exception_ptr(loop_closed());
-  return std::make_exception_ptr(cancelled());
+  return detail::plain_cancelled();
 }
 
 state_base* detached_job::request_cancel() noexcept {
   if (lane_->pool().remove(*this)) {
     come_back();
-    give_up(std::make_exception_ptr(cancelled()));
+    give_up(detail::plain_cancelled());
   } else {
     request_stop();
   }

@@ -36,6 +36,12 @@ std::error_code code_of(const std::exception_ptr& e) {
 cancelled::cancelled(std::string_view why)
     : text_(std::make_shared<const std::string>(fmt::format("cancelled: {}", why))) {}
 
+// Never destroyed: loops of other static objects may still cancel at the end of the program.
+const std::exception_ptr& detail::plain_cancelled() noexcept {
+  static const auto& one = *new std::exception_ptr(std::make_exception_ptr(cancelled()));
+  return one;
+}
+
 multiple_errors::multiple_errors(std::vector<std::exception_ptr> errors)
     : error(text_of_all(errors)),
       errors_(std::make_shared<const std::vector<std::exception_ptr>>(std::move(errors))) {}

@@ -51,7 +51,7 @@ promise<executor_room::seat> executor_room::wait(unsigned weight) {
   auto made = make_task<seat>([this, place] {
     entry gone = std::move(*place);
     waiting_.erase(place);
-    gone.settle.reject(std::make_exception_ptr(cancelled()));
+    gone.settle.reject(detail::plain_cancelled());
     seat_waiting();
   });
   place->settle = std::move(made.settle);

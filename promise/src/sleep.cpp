@@ -12,18 +12,13 @@
 namespace fermata {
 namespace {
 
-class sleeping final : public detail::state<void>,
-                       private timer_node,
-                       private loop_resident,
-                       private detail::canceller {
+class sleeping final : public detail::state<void>, private timer_node, private detail::canceller {
 public:
   explicit sleeping(time_point deadline) {
     event_loop& loop = event_loop::current();
     set_producer(this);
-    tell_when_settled();
     add_ref();  // the timer's
     loop.start(*this, deadline);
-    move_in(loop);
   }
 
 private:
@@ -31,17 +26,16 @@ private:
     typed_root().resolve();  // does nothing where a cancel came first
     release();
   }
-  void loop_ends() noexcept override { end(std::make_exception_ptr(loop_closed())); }
+  void lost() noexcept override { end(std::make_exception_ptr(loop_closed())); }
   detail::state_base* request_cancel() noexcept override {
-    end(std::make_exception_ptr(cancelled()));
+    end(detail::plain_cancelled());
     return nullptr;
   }
-  void end(std::exception_ptr e) noexcept {
+  void end(const std::exception_ptr& e) noexcept {
     stop();
-    root().reject(std::move(e));
+    root().reject(e);
     release();
   }
-  void on_settled() noexcept override { move_out(); }
 };
 
 }  // namespace

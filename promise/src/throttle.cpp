@@ -23,7 +23,7 @@ promise<> throttle_lane::wait(std::shared_ptr<std::size_t> total) {
     waiting_.erase(at);
     --*total_;
     if (waiting_.empty()) stop();
-    left.reject(std::make_exception_ptr(cancelled()));
+    left.reject(detail::plain_cancelled());
   });
   *at = std::move(made.settle);
   ++*total_;

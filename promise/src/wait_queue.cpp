@@ -16,7 +16,7 @@ namespace fermata::detail {
 std::exception_ptr error_of(wait_stage s) {
   switch (s) {
     case wait_stage::cancelled:
-      return std::make_exception_ptr(cancelled());
+      return detail::plain_cancelled();
     case wait_stage::loop_closed:
       return std::make_exception_ptr(fermata::loop_closed());
     case wait_stage::two_loops:

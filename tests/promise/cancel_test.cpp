@@ -44,6 +44,16 @@ TEST_CASE("cancel reaches a sleep through binds and awaits", "[promise][cancel]"
   CHECK(loop.now().time_since_epoch() < 1h);
 }
 
+TEST_CASE("all cancels reject with one object", "[promise][cancel]") {
+  test_loop loop(options_of_run());
+  const promise<> waits = fermata::never();
+  const promise<> sleeps = fermata::sleep_for(1h);
+  fermata::cancel(waits);
+  fermata::cancel(sleeps);
+  REQUIRE(fermata::is_cancelled(waits.error()));
+  CHECK(waits.error() == sleeps.error());
+}
+
 TEST_CASE("cancel of one of two waiters leaves the operation alone", "[promise][cancel]") {
   test_loop loop(options_of_run());
   const auto run = [] {

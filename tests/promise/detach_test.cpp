@@ -7,6 +7,8 @@
 #include <fermata/promise/pause.hpp>
 
 #include <catch2/catch.hpp>
+#include <pthread.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <atomic>
@@ -55,6 +57,33 @@ std::string wait_for_stop(std::stop_token stop, std::binary_semaphore& started) 
   return "stopped";
 }
 
+/// This thread on one processor, and another on a second one, where the machine gives two.
+class processors_apart {
+public:
+  processors_apart() {
+    pthread_getaffinity_np(pthread_self(), sizeof before_, &before_);
+    for (std::size_t i = 0; i < CPU_SETSIZE; ++i) {
+      if (CPU_ISSET(i, &before_)) allowed_.push_back(i);
+    }
+    if (are_there()) take(allowed_[0]);
+  }
+  processors_apart(const processors_apart&) = delete;
+  processors_apart& operator=(const processors_apart&) = delete;
+  ~processors_apart() { pthread_setaffinity_np(pthread_self(), sizeof before_, &before_); }
+  [[nodiscard]] bool are_there() const { return allowed_.size() > 1; }
+  void take_second() const { take(allowed_[1]); }
+
+private:
+  static void take(std::size_t processor) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(processor, &one);
+    pthread_setaffinity_np(pthread_self(), sizeof one, &one);
+  }
+  cpu_set_t before_{};
+  std::vector<std::size_t> allowed_;
+};
+
 template <typename T>
 promise<> until_settled(promise<T> p) {
   while (p.is_pending()) co_await fermata::pause();
@@ -89,6 +118,48 @@ TEST_CASE("jobs that wait for each other run at once, however short those before
   };
   for (int i = 0; i < 300; ++i) loop.run(round);
   CHECK(begun == 2);
+}
+
+TEST_CASE("jobs that wait for each other run at once after their loop was left",
+          "[promise][detach]") {
+  event_loop loop;
+  loop.pool().set_bounds({2, 2});
+  for (int i = 0; i < 300; ++i) loop.run([] { return detach([] {}); });
+  std::atomic<int> begun = 0;
+  const auto meet = [&begun] {
+    ++begun;
+    while (begun < 2) std::this_thread::yield();
+  };
+  std::vector<promise<>> two;
+  loop.run([&] {
+    two.push_back(detach(meet));
+    two.push_back(detach(meet));
+  });
+  while (begun < 2) std::this_thread::yield();
+  CHECK(begun == 2);
+}
+
+TEST_CASE("a loop waits awake for jobs that were short lately", "[promise][detach]") {
+  const processors_apart apart;
+  if (!apart.are_there()) return;  // it would keep the jobs from running
+  event_loop loop;
+  loop.pool().set_bounds({1, 1});
+  loop.run([&] { return detach([&apart] { apart.take_second(); }); });
+  constexpr std::uint64_t jobs = 20;
+  const auto in_turn = []() -> promise<> {
+    for (std::uint64_t i = 0; i < jobs; ++i) {
+      promise<> job = detach([] {});
+      co_await job;
+    }
+  };
+  // Without it each job wants a poll of its own; the machine may be busy, so one round will do.
+  bool is_seen = false;
+  for (int round = 0; round < 20'000 && !is_seen; ++round) {
+    const std::uint64_t before = loop.metrics().polls;
+    loop.run(in_turn);
+    is_seen = loop.metrics().polls - before < jobs;
+  }
+  CHECK(is_seen);
 }
 
 TEST_CASE("detach gives the result of a function that runs on another thread",

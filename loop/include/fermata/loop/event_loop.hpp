@@ -299,14 +299,20 @@ private:
 
   template <typename StillWanted>
   void turn(StillWanted&& still_wanted) {
-    run_ready();
-    if (still_wanted()) poll(true);
+    bool may_wait = true;
+    do {
+      run_ready();
+      if (!still_wanted()) return;
+    } while (jobs_ > 0 && lingers(may_wait));
+    poll(may_wait);
   }
   [[noreturn]] static void report_no_loop();
   void run_ready();
   [[nodiscard]] bool is_within_slice() noexcept;
   [[nodiscard]] bool may_go_on();
   void enter(const context_ptr& c) noexcept;
+  [[nodiscard]] bool lingers(bool& may_wait) noexcept;
+  [[nodiscard]] bool may_linger() noexcept;
   void poll(bool may_wait);
   [[nodiscard]] detail::poller::found sleep() noexcept;
   [[nodiscard]] detail::poller::found wait_for_events(time_point now) noexcept;
@@ -395,6 +401,7 @@ private:
   bool is_ending_ = false;
   std::uint64_t expected_posts_ = 0;
   std::uint64_t jobs_ = 0;
+  int linger_credit_ = 0;  // below 0: to wait awake has not paid lately
   const void* thread_ = this_thread();
   std::uint64_t waiting_watches_ = 0;  // nodes that wait for a descriptor
 

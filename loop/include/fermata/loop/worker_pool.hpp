@@ -128,8 +128,11 @@ public:
   [[nodiscard]] std::stop_token ending() const noexcept { return ending_.get_token(); }
 
   /// What a loop does at its polls: a thread that was held back because jobs were short lately is
-  /// woken where they are not short any more. `is_last`: the loop is about to sleep.
+  /// woken where they are not short any more. `is_last`: the loop is about to sleep, or is left.
   void nudge(bool is_last) noexcept;
+  /// Whether jobs were so short lately that the next one is through before a thread that sleeps
+  /// could be woken, and run on another processor than the caller.
+  [[nodiscard]] bool is_quick() const noexcept;
 
 private:
   friend class worker_lane;

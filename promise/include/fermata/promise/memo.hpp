@@ -115,7 +115,7 @@ private:
       core_->abandon(*entry_);
       return this->upstream();
     }
-    this->end(std::make_exception_ptr(cancelled()));
+    this->end(detail::plain_cancelled());
     return nullptr;
   }
 

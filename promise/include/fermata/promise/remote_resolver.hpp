@@ -95,7 +95,7 @@ struct remote_promise {
     promise<T> p = end->open(here, [end, waits] {
       end->add_ref();
       end->stop.request_stop();
-      if (!waits) end->close(std::make_exception_ptr(cancelled()));
+      if (!waits) end->close(detail::plain_cancelled());
       end->release();
     });
     return {std::move(p), remote_resolver<T>(end)};

@@ -60,7 +60,7 @@ private:
   state_base* request_cancel() noexcept override {
     if (!guarded_.is_waiting()) return nullptr;
     state_base* s = cancel_or_leave(guarded_);
-    if (s == nullptr) give_up(std::make_exception_ptr(cancelled()));
+    if (s == nullptr) give_up(detail::plain_cancelled());
     return s;
   }
   void settle() noexcept {

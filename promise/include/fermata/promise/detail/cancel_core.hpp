@@ -123,7 +123,7 @@ public:
 private:
   shield(state_base& of, bool may_leave) : relay<T>(of), may_leave_(may_leave) {}
   state_base* request_cancel() noexcept override {
-    if (may_leave_ && this->is_waiting()) this->end(std::make_exception_ptr(cancelled()));
+    if (may_leave_ && this->is_waiting()) this->end(detail::plain_cancelled());
     return nullptr;
   }
 
@@ -157,7 +157,7 @@ private:
     state_base* s = cancel_or_leave(*this);
     if (s == nullptr) {
       leave();
-      this->end(std::make_exception_ptr(cancelled()));
+      this->end(detail::plain_cancelled());
     }
     return s;
   }

@@ -138,7 +138,7 @@ struct collect_settled : collect_vector<T> {
   static void shrink(std::size_t) noexcept {}  // the result has them
   void settle(state<out>& to, bool is_asked) {
     if (is_asked && has_cancelled) {
-      to.reject(std::make_exception_ptr(cancelled()));
+      to.reject(detail::plain_cancelled());
     } else {
       to.resolve(std::move(this->members));
     }

@@ -87,8 +87,9 @@ public:
   void pause(bool after_poll, std::coroutine_handle<> self);
   /// Whether a wait ended because of a request, its promise left behind.
   [[nodiscard]] bool has_left() const noexcept { return has_left_; }
-  /// Throws what a wait for `s` ended with.
-  [[noreturn]] void rethrow(state_base& s, std::source_location site);
+  /// What a wait for `s` ended with. The awaiter throws it: each frame between a throw and its
+  /// handler is searched twice, and one that must clean up on the way costs a second throw.
+  [[gnu::cold, nodiscard]] std::exception_ptr take_error(state_base& s, std::source_location site);
   /// Rejects `s` with the exception that is handled now, and with the way it came where it is the
   /// one that was rethrown last.
   void reject_with_current(state_base& s) noexcept;
@@ -146,20 +147,18 @@ class start_awaiter {
 public:
   explicit start_awaiter(coroutine_base& co) noexcept : coroutine_(co) {}
   [[nodiscard]] bool await_ready() {
-    at_once_ = event_loop::current().may_start();
-    return at_once_;
+    const bool at_once = event_loop::current().may_start();
+    if (at_once) coroutine_.enter();
+    return at_once;
   }
   void await_suspend(std::coroutine_handle<> self) noexcept {
     coroutine_.suspend_start(self);
     event_loop::current().enqueue(coroutine_);
   }
-  void await_resume() noexcept {
-    if (at_once_) coroutine_.enter();
-  }
+  void await_resume() noexcept {}
 
 private:
   coroutine_base& coroutine_;
-  bool at_once_ = true;
 };
 
 /// Awaits a promise: goes on at once when it has settled and nothing is due.
@@ -188,7 +187,7 @@ public:
 protected:
   [[nodiscard]] state<T>& settled() {
     if (coroutine_.has_left() || state_.now() != phase::resolved) [[unlikely]]
-      coroutine_.rethrow(state_, site_);
+      std::rethrow_exception(coroutine_.take_error(state_, site_));
     return state_;
   }
   void let_go() noexcept { coroutine_.let_go(); }

@@ -66,7 +66,9 @@ private:
 };
 
 /// What a coroutine has rethrown, and the way it came.
-struct thrown {
+struct thrown : in_cached_block {
+  thrown(std::exception_ptr e, rejection_path p) noexcept
+      : error(std::move(e)), path(std::move(p)) {}
   std::exception_ptr error;
   rejection_path path;
 };
@@ -412,7 +414,7 @@ protected:
     this->release();
   }
   state_base* request_cancel() noexcept override {
-    end(std::make_exception_ptr(cancelled()));
+    end(detail::plain_cancelled());
     return nullptr;
   }
 
