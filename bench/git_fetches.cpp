@@ -70,7 +70,8 @@ void pull(const std::string& repository) {
     fetch_ms.push_back(cpu_ms() - before);
     bytes = got.progress.bytes_received;
     const double at = cpu_ms();
-    changed = loop.run([&] { return git::list_changes(store.current(), old_tip, got.tip); }).size();
+    changed =
+        loop.run([&] { return git::list_changes(store.current(), first.tip, got.tip); }).size();
     diff_ms.push_back(cpu_ms() - at);
   }
   fmt::print(R"({{"bench":"pull","received_bytes":{},"fetch_cpu_ms":{:.2f},"changed_paths":{},)"

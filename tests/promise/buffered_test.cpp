@@ -371,7 +371,8 @@ TEST_CASE("long items are scanned and copied in pieces", "[promise][buffered]") 
   event_loop loop{options_of_run()};
   auto [a, b] = memory_stream_pair(8'000'000);
   buffered_reader reader(*b, 5'000'000);
-  const std::string line = std::string(4'000'000, 'x') + "y";
+  std::string line(4'000'000, 'x');
+  line.push_back('y');
   loop.run([&a = a, &line] { return write_and_end(*a, line); });
   const std::size_t pieces = line.size() / fermata::detail::stream_piece_bytes;
   CHECK(loop.run([&] { return reader.peek(line.size()); }).size() == line.size());
