@@ -38,25 +38,24 @@ void descriptor::loop_ends() noexcept {
   watch.close();
 }
 
-// Blocks the signal on this thread, and takes the one that this write raised.
-ssize_t write_quietly(int fd, const void* bytes, std::size_t n) noexcept {
-  sigset_t pipe_only;
-  sigset_t before;
+quiet_pipe::quiet_pipe() noexcept {
   sigset_t pending;
-  sigemptyset(&pipe_only);
-  sigaddset(&pipe_only, SIGPIPE);
+  sigemptyset(&pipe_only_);
+  sigaddset(&pipe_only_, SIGPIPE);
   sigpending(&pending);
-  pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
-  const ssize_t written = ::write(fd, bytes, n);
+  was_pending_ = sigismember(&pending, SIGPIPE) == 1;
+  pthread_sigmask(SIG_BLOCK, &pipe_only_, &before_);
+}
+
+quiet_pipe::~quiet_pipe() {
   const int code = errno;
-  if (written < 0 && code == EPIPE && sigismember(&pending, SIGPIPE) == 0) {
+  if (code == EPIPE && !was_pending_) {
     const timespec at_once{};
-    while (sigtimedwait(&pipe_only, nullptr, &at_once) < 0 && errno == EINTR) {
+    while (sigtimedwait(&pipe_only_, nullptr, &at_once) < 0 && errno == EINTR) {
     }
   }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_sigmask(SIG_SETMASK, &before_, nullptr);
   errno = code;
-  return written;
 }
 
 }  // namespace detail
@@ -145,7 +144,8 @@ private:
 ssize_t send_some(const descriptor& d, std::span<iovec> vectors) noexcept {
   const int fd = d.watch.fd();
   if (d.kind == descriptor_kind::other) {
-    return detail::write_quietly(fd, vectors[0].iov_base, vectors[0].iov_len);
+    const detail::quiet_pipe quiet;
+    return ::write(fd, vectors[0].iov_base, vectors[0].iov_len);
   }
   if (vectors.size() == 1) return ::send(fd, vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL);
   msghdr message{};

@@ -6,6 +6,7 @@
 #include <fermata/promise/stream.hpp>
 #include <fermata/promise/unique_fd.hpp>
 
+#include <csignal>
 #include <memory>
 #include <string>
 
@@ -38,7 +39,19 @@ struct descriptor final : private loop_resident {
 // What is under a stream that is a socket's; else null.
 [[nodiscard]] std::shared_ptr<descriptor> socket_of(byte_stream& s) noexcept;
 
-// write(2) that raises no SIGPIPE. Gives what write gives.
-[[nodiscard]] ssize_t write_quietly(int fd, const void* bytes, std::size_t n) noexcept;
+// Around one call that may raise SIGPIPE: blocks the signal on this thread, and takes the one that
+// the call raised. Leaves errno as it is.
+class quiet_pipe {
+public:
+  quiet_pipe() noexcept;
+  quiet_pipe(const quiet_pipe&) = delete;
+  quiet_pipe& operator=(const quiet_pipe&) = delete;
+  ~quiet_pipe();
+
+private:
+  sigset_t pipe_only_;
+  sigset_t before_;
+  bool was_pending_;
+};
 
 }  // namespace fermata::detail

@@ -72,11 +72,17 @@ promise<> make_cached(int fd, std::uint64_t offset, std::size_t count) {
   return detach(read_ahead, fd, offset, count);
 }
 
+// sendfile(2) knows no MSG_NOSIGNAL.
+ssize_t send_quietly(int socket, int fd, std::uint64_t offset, std::size_t count) noexcept {
+  const detail::quiet_pipe quiet;
+  auto at = static_cast<off_t>(offset);
+  return ::sendfile(socket, fd, &at, count);
+}
+
 // What the socket has taken; 0: it is full.
 std::size_t try_send(detail::descriptor& d, int fd, std::uint64_t offset, std::size_t count) {
   while (d.watch.may_be_ready(io_direction::write)) {
-    auto at = static_cast<off_t>(offset);
-    const ssize_t n = ::sendfile(d.watch.fd(), fd, &at, count);
+    const ssize_t n = send_quietly(d.watch.fd(), fd, offset, count);
     if (n > 0) {
       d.counts.written_bytes += static_cast<std::uint64_t>(n);
       return static_cast<std::size_t>(n);

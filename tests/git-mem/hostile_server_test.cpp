@@ -62,13 +62,13 @@ public:
     return failure_of([&] { return push(before_, "h:r", what); });
   }
 
-  // What they say to a server that never speaks.
+  // What they say to a server that never speaks: it keeps its standard output open.
   std::string silence() {
-    ::setenv("GIT_SSH_COMMAND", "exec cat >/dev/null; :", 1);
+    ::setenv("GIT_SSH_COMMAND", "exec 3>&1; exec cat >/dev/null; :", 1);
     return failure_of([this] { return fetch(store_, "h:r", options_); });
   }
   std::string push_silence() {
-    ::setenv("GIT_SSH_COMMAND", "exec cat >/dev/null; :", 1);
+    ::setenv("GIT_SSH_COMMAND", "exec 3>&1; exec cat >/dev/null; :", 1);
     const std::vector<push_command> what = {
         push_command("refs/heads/main", before_->find_ref("HEAD")->id)};
     push_options how;

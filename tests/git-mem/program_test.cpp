@@ -163,7 +163,7 @@ TEST_CASE("fermata-git saves the same with any number of threads", "[git_mem][pr
   const temp_folder folder, made;
   fill_randomly(made, 24, 100);
   folder.run("git clone -q --bare '" + made.path().string() + "' repo && git -C repo repack -qadf");
-  const std::string pack = folder.output("ls repo/objects/pack/*.pack");
+  const std::string pack = folder.output("ls repo/objects/pack/*.pack | tr -d '\\n'");
   const std::string plain = told(folder, "index-pack " + pack);
   CHECK_THAT(plain, Catch::EndsWith("status 0\n"));
   folder.run(program() + "clone repo --save store0");

@@ -216,7 +216,7 @@ TEST_CASE("every file and every slice looks whether anybody waits", "[mirror][se
   const temp_folder folder;
   make_repository(folder);
   std::string many = "cd r && for i in $(seq 200); do mkdir -p packages/p/p.$i;";
-  folder.run(many + " echo x > packages/p/p.$i/opam; done");
+  folder.run(many + " echo $i > packages/p/p.$i/opam; done");
   folder.write("r/repo", "opam-version: \"2.0\"\n#" + std::string(200'000, 'x') + "\n");
   folder.run("head -c 3000000 /dev/urandom > r/packages/big");
   folder.run("cd r && git add . && git commit -q -m many");
