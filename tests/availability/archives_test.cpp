@@ -95,6 +95,17 @@ promise<> ask_for_ever(other_side& o, std::string base, std::vector<std::string>
   }
 }
 
+// Until none of them uses what they ask with.
+promise<> stop_asking(other_side& o) {
+  for (const promise<>& p : o.loops) cancel(p);
+  for (const promise<>& p : o.loops) {
+    try {
+      co_await p;
+    } catch (const cancelled&) {
+    }
+  }
+}
+
 struct outcome {
   archive_status status;
   std::chrono::nanoseconds gap{0};
@@ -143,9 +154,9 @@ public:
     promise<outcome> watching = watch();
     outcome o = co_await std::move(watching);
     promise<> ending = there.submit([this, &o] {
-      for (const promise<>& p : other_->loops) cancel(p);
       o.answers = other_->answers;
       o.bytes = other_->bytes;
+      return stop_asking(*other_);
     });
     co_await ending;
     promise<> ended = end(there);
