@@ -19,7 +19,7 @@ void let_go(void* exception) {
 }
 
 template <typename Function>
-Function next(const char* name) {
+Function real_one(const char* name) {
   return reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
 }
 
@@ -27,13 +27,13 @@ Function next(const char* name) {
 
 void std::__exception_ptr::exception_ptr::_M_release() noexcept {
   static const auto real =
-      next<void (*)(exception_ptr*)>("_ZNSt15__exception_ptr13exception_ptr10_M_releaseEv");
+      real_one<void (*)(exception_ptr*)>("_ZNSt15__exception_ptr13exception_ptr10_M_releaseEv");
   let_go(_M_exception_object);
   real(this);
 }
 
 extern "C" void __cxa_end_catch() {
-  static const auto real = next<void (*)()>("__cxa_end_catch");
+  static const auto real = real_one<void (*)()>("__cxa_end_catch");
   if (const auto caught = std::current_exception(); caught != nullptr) {
     // An exception_ptr is a pointer to the exception, and nothing else.
     static_assert(sizeof caught == sizeof(void*));
