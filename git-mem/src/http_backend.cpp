@@ -41,7 +41,7 @@ public:
     auto ends = memory_stream_pair(answer_bytes);
     client_ = std::move(ends.first);
     served_ = serve(std::move(from), std::move(ends.second), std::move(how), std::move(on_served));
-    asked_ = ask(*client_, std::move(request));
+    asked_ = ask(client_, std::move(request));
   }
 
   promise<http::shared_bytes> next() {
@@ -65,18 +65,19 @@ private:
     promise<> ended = stream->shutdown();
     co_await ended;
   }
-  static promise<> ask(byte_stream& to, std::string request) {
-    promise<> written = write_text(to, std::move(request));
+  // Holds the stream: when the exchange goes, this hears of its cancel a moment later.
+  static promise<> ask(std::shared_ptr<byte_stream> to, std::string request) {
+    promise<> written = write_text(*to, std::move(request));
     try {
       co_await written;
-      promise<> ended = to.shutdown();
+      promise<> ended = to->shutdown();
       co_await ended;
     } catch (const error&) {  // the other end refused, and says why
     }
   }
 
   std::vector<std::byte> buffer_;
-  std::unique_ptr<byte_stream> client_;
+  std::shared_ptr<byte_stream> client_;
   promise<> served_ = ready();
   promise<> asked_ = ready();
 };
