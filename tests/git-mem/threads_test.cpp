@@ -24,7 +24,8 @@ using builder = pack_builder;
 
 namespace {
 
-// A job's thread is counted until it has taken notice that its job is over. Never ends where one is left.
+// A job's thread is counted until it has taken notice that its job is over. Never ends where one is
+// left.
 promise<> until_idle() {
   for (;;) {
     const fermata::pool_counts left = fermata::event_loop::current().pool().counts();
