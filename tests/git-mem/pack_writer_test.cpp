@@ -48,8 +48,8 @@ public:
         "git update-index --add --cacheinfo 160000,1234567890123456789012345678901234567890,sub");
     commit("last", 30);
     repo.run(
-        "git tag -a -m t v1 HEAD~3 && git -c advice.nestedTag=false tag -a -m tt v2 v1 && git "
-        "repack -qadf --depth=20");
+        "git tag -a -m t v1 HEAD~3 && git -c advice.nestedTag=false tag -a -m tt v2 v1 && "
+        "git -c pack.threads=1 repack -qadf --depth=20");  // the same deltas in each run
   }
 
   void commit(const std::string& message, int at) const {
