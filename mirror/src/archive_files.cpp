@@ -136,16 +136,21 @@ archive_reading::~archive_reading() {
   if (file_ >= 0) ::close(file_);
 }
 
-std::size_t archive_reading::step() {
+std::size_t hash_piece(int file, triple_digest& digest, const std::string& path) {
   const std::unique_ptr<char[]> buffer(new char[piece_bytes]);
   ssize_t n = 0;
   do {
-    n = ::read(file_, buffer.get(), piece_bytes);
+    n = ::read(file, buffer.get(), piece_bytes);
   } while (n < 0 && errno == EINTR);
-  if (n < 0) fail("cannot read " + path_);
-  digest_.update({buffer.get(), static_cast<std::size_t>(n)});
-  size_ += static_cast<std::uint64_t>(n);
+  if (n < 0) fail("cannot read " + path);
+  digest.update({buffer.get(), static_cast<std::size_t>(n)});
   return static_cast<std::size_t>(n);
+}
+
+std::size_t archive_reading::step() {
+  const std::size_t n = hash_piece(file_, digest_, path_);
+  size_ += n;
+  return n;
 }
 
 stored_archive archive_reading::finish() {

@@ -27,6 +27,9 @@ namespace fermata::mirror {
 void for_each_name(const std::string& folder,
                    const std::function<void(const std::string&, ino_t)>& f);
 
+/// Reads the next MiB of a file into `digest`; gives its size, 0 at the end.
+std::size_t hash_piece(int file, triple_digest& digest, const std::string& path);
+
 /// A stored file that is being read through.
 class archive_reading {
 public:

@@ -21,7 +21,6 @@
 namespace fermata::mirror {
 namespace {
 
-constexpr std::size_t piece_bytes = std::size_t{1} << 20;
 constexpr std::size_t longest_origin = 16 * 1024;
 constexpr std::string_view origin_suffix = ".from";
 constexpr std::string_view last_line = "end\n";
@@ -113,15 +112,9 @@ new_archive::~new_archive() {
 
 std::size_t new_archive::read_kept() {
   if (!stays_) return 0;
-  const std::unique_ptr<char[]> buffer(new char[piece_bytes]);
-  ssize_t n = 0;
-  do {
-    n = ::read(file_, buffer.get(), piece_bytes);
-  } while (n < 0 && errno == EINTR);
-  if (n < 0) fail("cannot read " + path_);
-  digest_.update({buffer.get(), static_cast<std::size_t>(n)});
-  size_ += static_cast<std::uint64_t>(n);
-  return static_cast<std::size_t>(n);
+  const std::size_t n = hash_piece(file_, digest_, path_);
+  size_ += n;
+  return n;
 }
 
 void new_archive::write(std::string_view bytes) {
