@@ -20,8 +20,7 @@ promise<> commit_log::add(object_id id) {
   if (!see(id)) co_return;
   promise<commit> reading = get_commit(from_, id);
   commit c = co_await std::move(reading);
-  const std::int64_t date = c.committer.when.time_since_epoch().count();
-  next_.emplace(std::pair(~date, added_++), std::move(c));  // ~: the latest first
+  next_.push(std::move(c));
 }
 
 promise<std::optional<commit>> commit_log::next() {
@@ -30,7 +29,7 @@ promise<std::optional<commit>> commit_log::next() {
     co_await added;
   }
   if (next_.empty()) co_return std::nullopt;
-  const commit c = std::move(next_.extract(next_.begin()).mapped());
+  const commit c = next_.pop();
   if (!from_->is_shallow(c.id)) {
     for (const object_id& id : c.parents) {
       promise<> added = add(id);

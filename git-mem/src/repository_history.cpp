@@ -138,8 +138,7 @@ promise<> repository_log::add(object_id id) {
   const object read = co_await std::move(reading);
   if (read.type != object_type::commit) throw wrong_type(read, "commit");
   commit c = parse_commit(id, read.text());
-  const std::int64_t date = c.committer.when.time_since_epoch().count();
-  next_.emplace(std::pair(~date, added_++), std::move(c));  // ~: the latest first
+  next_.push(std::move(c));
 }
 
 promise<std::optional<commit>> repository_log::next() {
@@ -152,7 +151,7 @@ promise<std::optional<commit>> repository_log::next() {
     }
   }
   if (next_.empty()) co_return std::nullopt;
-  const commit c = std::move(next_.extract(next_.begin()).mapped());
+  const commit c = next_.pop();
   if (!std::binary_search(shallow_.begin(), shallow_.end(), c.id)) {
     for (const object_id& id : c.parents) {
       promise<> added = add(id);

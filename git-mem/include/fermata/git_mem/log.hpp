@@ -12,10 +12,9 @@
 #pragma once
 
 #include <fermata/git_mem/commit.hpp>
+#include <fermata/git_mem/detail/commit_queue.hpp>
 #include <fermata/git_mem/object_set.hpp>
 
-#include <cstdint>
-#include <map>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -35,10 +34,9 @@ private:
   promise<> add(object_id id);
 
   snapshot_ptr from_;
-  std::vector<object_id> tips_;                                    // not looked at yet
-  std::map<std::pair<std::int64_t, std::uint64_t>, commit> next_;  // by date, then as they came
+  std::vector<object_id> tips_;  // not looked at yet
+  detail::commit_queue next_;
   object_set seen_;
-  std::uint64_t added_ = 0;
 };
 
 }  // namespace fermata::git_mem

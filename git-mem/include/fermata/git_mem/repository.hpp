@@ -13,6 +13,7 @@
 #pragma once
 
 #include <fermata/git_mem/commit.hpp>
+#include <fermata/git_mem/detail/commit_queue.hpp>
 #include <fermata/git_mem/diff.hpp>
 #include <fermata/git_mem/object_reader.hpp>
 #include <fermata/git_mem/object_store.hpp>
@@ -21,7 +22,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -124,9 +124,8 @@ private:
   repository& from_;
   std::vector<object_id> tips_;  // not looked at yet
   std::vector<object_id> shallow_;
-  std::map<std::pair<std::int64_t, std::uint64_t>, commit> next_;  // by date, then as they came
+  detail::commit_queue next_;
   std::set<object_id> seen_;
-  std::uint64_t added_ = 0;
   bool has_begun_ = false;
 };
 
