@@ -10,7 +10,6 @@
 #include <fermata/git_mem/revparse.hpp>
 #include <fermata/git_mem/saved_store.hpp>
 #include <fermata/git_mem/walk.hpp>
-#include <fermata/promise/pause.hpp>
 
 #include <iostream>
 #include <optional>
@@ -19,7 +18,6 @@
 namespace fermata_git {
 
 using namespace fermata::git_mem;
-using fermata::maybe_pause;
 
 namespace {
 
@@ -29,7 +27,6 @@ promise<> list_level(snapshot_ptr from, object_id tree, output& out) {
   tree_reader entries(content.bytes());
   while (const std::optional<tree_entry> e = entries.next()) {
     out.write(tree_line(e->mode, e->id, e->name));
-    co_await maybe_pause();
   }
 }
 

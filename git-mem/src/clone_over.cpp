@@ -44,6 +44,17 @@ struct session : detail::packet_source {
   bool analysed = false;
 };
 
+// The stream has ended. Over git:// a server does not say that it was the filter.
+void finish_input(const session& s, const fetch_reader& answer) {
+  try {
+    answer.finish_input();
+  } catch (const failure& f) {
+    if (s.options.filter.empty() || answer.in_pack()) throw;
+    throw failure(f.why(), std::string(f.what()) + "; it may not have the filter " +
+                               printable(s.options.filter, 80));
+  }
+}
+
 promise<> receive(session& s, fetch_reader& answer, channel_writer<pack_piece> out) {
   using kind = fetch_reader::event::kind;
   for (;;) {
@@ -69,7 +80,7 @@ promise<> receive(session& s, fetch_reader& answer, channel_writer<pack_piece> o
       co_await maybe_pause(std::chrono::microseconds(10));
     }
     const bool more = co_await fill(s);
-    if (!more) answer.finish_input();
+    if (!more) finish_input(s, answer);
   }
 }
 
@@ -267,7 +278,7 @@ promise<bool> read_acknowledgments(session& s, fetch_reader& answer) {
       co_await maybe_pause();
     }
     const bool more = co_await fill(s);
-    if (!more) answer.finish_input();
+    if (!more) finish_input(s, answer);
   }
 }
 

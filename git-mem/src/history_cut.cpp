@@ -175,6 +175,7 @@ promise<history_cut> cutter::run() {
     promise<bool> judging = is_left_out(id);
     const bool left_out = co_await judging;
     if (!left_out && seen_.insert(*from_->find_object(id))) level.push_back(id);
+    co_await maybe_pause();
   }
   if (level.empty() && (request_.since || !request_.without.empty())) {
     throw failure(reason::not_found, "no commits selected for shallow requests");

@@ -247,8 +247,9 @@ promise<written_pack> write_pack(snapshot_ptr from,
   writer w(std::move(from), std::move(objects), sink, options);
   promise<> all = w.write_all();
   co_await all;
-  while (w.places.release_slice()) co_await maybe_pause(std::chrono::microseconds(50));
-  while (w.recent && w.recent->release_slice()) co_await maybe_pause(std::chrono::microseconds(50));
+  while (w.places.release_slice() || (w.recent && w.recent->release_slice())) {
+    co_await maybe_pause(std::chrono::microseconds(50));
+  }
   co_return w.result;
 }
 

@@ -7,6 +7,7 @@
 #include <fermata/git_mem/protocol.hpp>
 
 #include <algorithm>
+#include <charconv>
 
 namespace fermata::git_mem {
 
@@ -275,6 +276,53 @@ std::string write_v0(const capabilities& can, const fetch_request& request) {
   return out;
 }
 
+bool is_number(std::string_view text) {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  return !text.empty() && std::all_of(text.begin(), text.end(), is_digit);
+}
+
+bool is_filter(std::string_view spec);
+
+// "+" between filters, whose own signs are percent-encoded.
+bool are_filters(std::string_view all) {
+  for (;;) {
+    const std::size_t plus = all.find('+');
+    std::string one;
+    for (std::string_view rest = all.substr(0, plus); !rest.empty();) {
+      int code = -1;
+      if (rest.starts_with('%') && rest.size() >= 3) {
+        std::from_chars(rest.data() + 1, rest.data() + 3, code, 16);
+      }
+      one += code < 0 ? rest.front() : static_cast<char>(code);
+      rest.remove_prefix(code < 0 ? 1 : 3);
+    }
+    if (!is_filter(one)) return false;
+    if (plus == std::string_view::npos) return true;
+    all.remove_prefix(plus + 1);
+  }
+}
+
+// What git itself takes: a server that is asked for anything else hangs up without a word.
+bool is_filter(std::string_view spec) {
+  const auto value_of = [spec](std::string_view key) {
+    return spec.starts_with(key) ? std::optional(spec.substr(key.size())) : std::nullopt;
+  };
+  if (spec == "blob:none") return true;
+  if (auto limit = value_of("blob:limit=")) {
+    const bool has_unit =
+        !limit->empty() && std::string_view("kKmMgG").find(limit->back()) != std::string_view::npos;
+    if (has_unit) limit->remove_suffix(1);
+    return is_number(*limit);
+  }
+  if (const auto depth = value_of("tree:")) return is_number(*depth);
+  if (const auto type = value_of("object:type=")) {
+    return *type == "commit" || *type == "tree" || *type == "blob" || *type == "tag";
+  }
+  if (const auto at = value_of("sparse:oid=")) return !at->empty();
+  const auto several = value_of("combine:");
+  return several && are_filters(*several);
+}
+
 // What the caller has typed goes into a line.
 void check_word(const std::string& word, const char* what) {
   const bool is_one =
@@ -293,7 +341,13 @@ std::string write_fetch(const advertisement& from, const fetch_request& request)
     throw contract_error("a depth, and a date or a ref, exclude each other");
   }
   for (const std::string& ref : request.without) check_word(ref, "name of a ref");
-  if (!request.filter.empty()) check_word(request.filter, "filter");
+  if (!request.filter.empty()) {
+    check_word(request.filter, "filter");
+    if (!is_filter(request.filter)) {
+      throw failure(reason::unsupported,
+                    "\"" + printable(request.filter, 80) + "\" is no filter of git");
+    }
+  }
   return from.version == 2 ? write_v2(from.can, request) : write_v0(from.can, request);
 }
 

@@ -13,9 +13,12 @@
 #include <fermata/git_mem/protocol.hpp>
 #include <fermata/git_mem/push.hpp>
 #include <fermata/git_mem/reachability.hpp>
+#include <fermata/promise/pause.hpp>
 #include <fermata/promise/sleep.hpp>
 
 #include <algorithm>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 
 namespace fermata::git_mem {
@@ -24,10 +27,14 @@ namespace {
 
 constexpr std::size_t most_said_bytes = 64 * 1024;
 
+// Where in the result each ref is.
+using ref_numbers = std::unordered_map<std::string_view, std::size_t>;
+
 // The report, out of its bands.
 class report_reader {
 public:
-  report_reader(push_result& result, bool has_bands) : result_(result), has_bands_(has_bands) {}
+  report_reader(push_result& result, const ref_numbers& numbers, bool has_bands)
+      : result_(result), numbers_(numbers), has_bands_(has_bands) {}
 
   [[nodiscard]] bool push(const pkt& p) {
     detail::check_error(p);
@@ -83,9 +90,10 @@ private:
   }
 
   void settle(std::string_view name, std::string why) {
-    for (pushed_ref& r : result_.refs) {
-      if (r.ref == name && (r.refused.empty() || r.refused == unheard)) r.refused = std::move(why);
-    }
+    const auto at = numbers_.find(name);
+    if (at == numbers_.end()) return;
+    pushed_ref& r = result_.refs[at->second];
+    if (r.refused.empty() || r.refused == unheard) r.refused = std::move(why);
   }
 
 public:
@@ -93,6 +101,7 @@ public:
 
 private:
   push_result& result_;
+  const ref_numbers& numbers_;
   bool has_bands_;
   bool unpacked_ = false;
   pkt_reader inner_;
@@ -107,10 +116,13 @@ struct pushing {
   const push_options& options;
   advertisement there;
   push_result result;
+  ref_numbers numbers;             // names are those of the commands
   std::vector<push_command> sent;  // those that are not refused here
 };
 
-void check_commands(const snapshot& from, const std::vector<push_command>& what) {
+// In the order of the commands, each ref once.
+ref_numbers check_commands(const snapshot& from, const std::vector<push_command>& what) {
+  ref_numbers numbers;
   for (const push_command& c : what) {
     if (!is_ref_name(c.ref) || c.ref == "HEAD") {
       throw failure(reason::unsupported, "\"" + printable(c.ref) + "\" is no name of a ref");
@@ -118,7 +130,11 @@ void check_commands(const snapshot& from, const std::vector<push_command>& what)
     if (!c.to.is_zero() && !from.find_object(c.to)) {
       throw failure(reason::not_found, "object " + c.to.hex() + ": not in the store");
     }
+    if (!numbers.emplace(c.ref, numbers.size()).second) {
+      throw failure(reason::unsupported, "\"" + printable(c.ref) + "\" is named twice");
+    }
   }
+  return numbers;
 }
 
 promise<bool> is_ancestor(snapshot_ptr in, object_id before, object_id after) {
@@ -157,14 +173,18 @@ promise<std::string> find_fault(pushing& p, const push_command& c, object_id bef
 }
 
 promise<> judge_commands(pushing& p, const std::vector<push_command>& what) {
+  std::vector<object_id> before(what.size());
+  for (const reference& there : p.there.refs) {
+    const auto at = p.numbers.find(there.name);
+    if (at != p.numbers.end()) before[at->second] = there.id;
+    co_await maybe_pause();
+  }
   bool any_refused = false;
   for (const push_command& c : what) {
     pushed_ref r;
     r.ref = c.ref;
     r.after = c.to;
-    for (const reference& there : p.there.refs) {
-      if (there.name == c.ref) r.before = there.id;
-    }
+    r.before = before[p.numbers.at(c.ref)];
     promise<std::string> judged = find_fault(p, c, r.before);
     r.refused = co_await std::move(judged);
     any_refused = any_refused || !r.refused.empty();
@@ -173,6 +193,7 @@ promise<> judge_commands(pushing& p, const std::vector<push_command>& what) {
       p.sent.push_back(c);
     }
     p.result.refs.push_back(std::move(r));
+    co_await maybe_pause();
   }
   if (!any_refused || !p.options.atomic) co_return;
   p.sent.clear();
@@ -199,10 +220,7 @@ std::string write_commands(const pushing& p) {
   std::string out;
   for (const object_id& id : p.from->shallow) append_pkt(out, "shallow " + id.hex());
   for (const push_command& c : p.sent) {
-    object_id before;
-    for (const pushed_ref& r : p.result.refs) {
-      if (r.ref == c.ref) before = r.before;
-    }
+    const object_id& before = p.result.refs[p.numbers.at(c.ref)].before;
     std::string line = before.hex() + " " + c.to.hex() + " " + c.ref;
     if (!words.empty()) line += '\0' + std::exchange(words, {});
     append_pkt(out, line);
@@ -257,7 +275,7 @@ promise<push_result> converse(pushing& p, const std::vector<push_command>& what)
   co_await asked;
   promise<> sent = send_pack(p);
   co_await sent;
-  report_reader report(p.result, p.there.can.has("side-band-64k"));
+  report_reader report(p.result, p.numbers, p.there.can.has("side-band-64k"));
   promise<> reported = detail::read_message(p.in, report, "before it reported");
   co_await reported;
   co_return std::move(p.result);
@@ -277,11 +295,12 @@ promise<push_result> push_to(snapshot_ptr from,
                              const remote_url& url,
                              const std::vector<push_command>& what,
                              const push_options& options) {
-  check_commands(*from, what);
+  ref_numbers numbers = check_commands(*from, what);
   promise<detail::connection> connecting =
       detail::connect(url, detail::git_service::receive_pack, options.connection.remote);
   detail::connection to = co_await std::move(connecting);
   pushing p(std::move(from), to, options);
+  p.numbers = std::move(numbers);
   promise<push_result> pushed = converse_to_end(p, to, what);
   promise<push_result> explained = detail::or_explained(to, std::move(pushed));
   co_return co_await std::move(explained);

@@ -17,6 +17,9 @@ using detail::cost_ns;
 namespace {
 
 constexpr cost_ns root_cost{30'000};
+// The new version of a tree is mostly a delta on the old one, or both are on a third: room for two
+// of 170 KB and some small ones.
+constexpr std::uint64_t cache_bytes = std::uint64_t{2} << 20;
 
 }  // namespace
 
@@ -41,6 +44,7 @@ struct tree_diff::work {
   bool started = false;
   bool done = false;
   detail::tree_merge merge;
+  std::optional<object_cache> recent;
   std::optional<object_reader> old_reader;  // trees that are opened next
   std::optional<object_reader> new_reader;
   std::optional<object> old_tree;
@@ -61,14 +65,16 @@ void tree_diff::work::start(cost_ns& cost) {
   };
   const object_id old_root = root(before);
   const object_id new_root = root(after);
-  if (old_root != new_root) open(old_root, new_root);
+  if (old_root == new_root) return;
+  recent.emplace(*from, cache_bytes);
+  open(old_root, new_root);
 }
 
 void tree_diff::work::open(const object_id& old_id, const object_id& new_id) {
   opens = true;
   old_tree.reset();
-  if (!old_id.is_zero()) old_reader.emplace(detail::open_tree(from, old_id));
-  if (!new_id.is_zero()) new_reader.emplace(detail::open_tree(from, new_id));
+  if (!old_id.is_zero()) old_reader.emplace(detail::open_tree(from, old_id, &*recent));
+  if (!new_id.is_zero()) new_reader.emplace(detail::open_tree(from, new_id, &*recent));
 }
 
 void tree_diff::work::read(cost_ns& cost) {

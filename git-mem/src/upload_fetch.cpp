@@ -38,9 +38,10 @@ private:
   std::vector<object_id> ids_;
 };
 
-void check_wants(const snapshot& from, const upload_request& r) {
+promise<> check_wants(snapshot_ptr from, const upload_request& r) {
   for (const object_id& id : r.wants) {
-    if (!from.find_object(id)) throw failure(reason::not_found, "not our ref " + id.hex());
+    if (!from->find_object(id)) throw failure(reason::not_found, "not our ref " + id.hex());
+    co_await maybe_pause();
   }
 }
 
@@ -189,7 +190,8 @@ promise<bool> acknowledge(upload_session& s,
 promise<> answer_fetch(upload_session& s, upload_request r) {
   if (r.wants.empty()) co_return;
   r.bands = band_mode::large;
-  check_wants(*s.from(), r);
+  promise<> checked = check_wants(s.from(), r);
+  co_await checked;
   common_objects common(s.from());
   for (const object_id& id : r.haves) {
     common.add(id);
@@ -341,7 +343,8 @@ promise<> answer_classic(upload_session& s) {
     read_want_line(r, p->line, s.options().limits);
   }
   if (r.wants.empty()) co_return;  // the client has all it wants
-  check_wants(*s.from(), r);
+  promise<> checked = check_wants(s.from(), r);
+  co_await checked;
   promise<history_cut> cutting = find_cut(s, r);
   const history_cut cut = co_await std::move(cutting);
   if (r.deepens()) {

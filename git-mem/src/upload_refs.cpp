@@ -9,12 +9,15 @@
 #include <fermata/promise/pause.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace fermata::git_mem::detail {
 
 namespace {
 
 constexpr const char* agent = "agent=fermata/0.1";
+
+constexpr std::chrono::nanoseconds shown_cost{250};
 
 constexpr std::string_view classic_words =
     "multi_ack multi_ack_detailed thin-pack side-band side-band-64k ofs-delta shallow deepen-since "
@@ -23,24 +26,28 @@ constexpr std::string_view classic_words =
 
 // The refs that are shown. A store that knows HEAD alone shows the branch, too, that HEAD stands
 // for: git checks out no other.
-std::vector<reference> shown_refs(const snapshot& s) {
+promise<std::vector<reference>> shown_refs(snapshot_ptr s) {
+  const reference* const head = s->find_ref("HEAD");
+  std::string missing;
+  if (head != nullptr && head->symbolic_target.starts_with("refs/heads/") &&
+      s->find_ref(head->symbolic_target) == nullptr && s->find_object(head->id)) {
+    missing = head->symbolic_target;
+  }
   std::vector<reference> refs;
-  for (reference r : s.refs) {
+  refs.reserve(s->refs.size() + 1);
+  for (reference r : s->refs) {
+    if (!missing.empty() && missing < r.name) {
+      refs.push_back({std::exchange(missing, {}), head->id, {}});
+    }
     if (r.id.is_zero() && !r.symbolic_target.empty()) {
-      const reference* const target = s.find_ref(r.symbolic_target);
+      const reference* const target = s->find_ref(r.symbolic_target);
       if (target != nullptr) r.id = target->id;
     }
-    if (s.find_object(r.id)) refs.push_back(std::move(r));
+    if (s->find_object(r.id)) refs.push_back(std::move(r));
+    co_await maybe_pause(shown_cost);
   }
-  const reference* const head = s.find_ref("HEAD");
-  if (head != nullptr && head->symbolic_target.starts_with("refs/heads/") &&
-      s.find_ref(head->symbolic_target) == nullptr && s.find_object(head->id)) {
-    const auto at =
-        std::upper_bound(refs.begin(), refs.end(), head->symbolic_target,
-                         [](const std::string& name, const reference& r) { return name < r.name; });
-    refs.insert(at, {head->symbolic_target, head->id, {}});
-  }
-  return refs;
+  if (!missing.empty()) refs.push_back({missing, head->id, {}});
+  co_return refs;
 }
 
 promise<> advertise_v2(upload_session& s) {
@@ -61,7 +68,8 @@ promise<> advertise_classic(upload_session& s) {
     words += "symref=HEAD:" + head->symbolic_target + " ";
   }
   words += agent;
-  const std::vector<reference> refs = shown_refs(*s.from());
+  promise<std::vector<reference>> showing = shown_refs(s.from());
+  const std::vector<reference> refs = co_await std::move(showing);
   if (refs.empty()) s.add(object_id().hex() + " capabilities^{}" + words + "\n");
   for (const reference& r : refs) {
     promise<> said = s.say(r.id.hex() + " " + r.name + words + "\n");
@@ -102,7 +110,8 @@ promise<> answer_ls_refs(upload_session& s, ls_refs_request_lines asked) {
            std::any_of(asked.prefixes.begin(), asked.prefixes.end(),
                        [name](const std::string& p) { return name.starts_with(p); });
   };
-  const std::vector<reference> refs = shown_refs(*s.from());
+  promise<std::vector<reference>> showing = shown_refs(s.from());
+  const std::vector<reference> refs = co_await std::move(showing);
   const reference* const head = s.from()->find_ref("HEAD");
   const bool unborn = head != nullptr && !s.from()->find_object(head->id);
   if (asked.unborn && unborn && !head->symbolic_target.empty() && is_asked("HEAD")) {

@@ -142,9 +142,9 @@ promise<> check_filters(const dated& from, std::string url) {
   std::string said = co_await refused;
   CHECK(said == "cannot fetch " + url + ": \"blob:none done\" is no filter");
   o.filter = "blob:most";
-  refused = error_of(fetch(store, from.path(), o));
+  refused = error_of(fetch(store, url, o));
   said = co_await refused;
-  CHECK_THAT(said, Catch::Contains("invalid filter-spec 'blob:most'"));
+  CHECK(said == "cannot fetch " + url + ": \"blob:most\" is no filter of git");
 }
 
 }  // namespace
@@ -162,6 +162,39 @@ TEST_CASE("history comes without what a branch reaches", "[git_mem][extent]") {
 TEST_CASE("a filter leaves out what git leaves out", "[git_mem][extent]") {
   const dated from;
   at_daemon(from, [&](std::string url) { return check_filters(from, url); });
+}
+
+TEST_CASE("a filter that git does not know is refused before anything is asked",
+          "[git_mem][extent]") {
+  advertisement from;
+  from.version = 2;
+  from.can.add("fetch=shallow filter");
+  fetch_request request;
+  request.wants = {object_id()};
+  const auto is_taken = [&](const std::string& filter) {
+    request.filter = filter;
+    try {
+      return write_fetch(from, request).find("filter " + filter + "\n") != std::string::npos;
+    } catch (const failure& f) {
+      CHECK(f.what() == "\"" + filter + "\" is no filter of git");
+      return false;
+    }
+  };
+  for (const char* good :
+       {"blob:none", "blob:limit=0", "blob:limit=1k", "blob:limit=12M", "tree:0", "tree:17",
+        "object:type=tag", "sparse:oid=main:x", "combine:blob:none+tree:3",
+        "combine:combine%3Ablob:none%2Btree%3a2+object:type=blob"}) {
+    INFO(good);
+    CHECK(is_taken(good));
+  }
+  for (const char* bad :
+       {"blob", "blob:most", "blob:limit=", "blob:limit=k", "blob:limit=1kk", "blob:limit=-1",
+        "tree:", "tree:x", "object:type=", "object:type=trees", "sparse:oid=", "sparse:path=a",
+        "combine:", "combine:+", "combine:blob:none+", "combine:blob:none+blob:most",
+        "combine:combine:blob%3Anone%2B"}) {
+    INFO(bad);
+    CHECK_FALSE(is_taken(bad));
+  }
 }
 
 TEST_CASE("a server that cannot cut history at a date or a ref is told so", "[git_mem][extent]") {

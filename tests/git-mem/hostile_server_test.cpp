@@ -202,6 +202,19 @@ TEST_CASE("a fetch and a push give up on a server that takes the connection and 
   CHECK(h.push_silence() == "cannot push to h:r: the server said nothing at all for 1 ms");
 }
 
+TEST_CASE("a server that hangs up may not have the filter that it was asked for",
+          "[git_mem][hostile_server]") {
+  clone_options options;
+  options.filter = "object:type=commit";
+  hostile h(options);
+  const std::string able = packets({"version 2\n", "ls-refs\n", "fetch=shallow filter\n", "0000"});
+  CHECK_THAT(h.error_of(able + packets({id + " HEAD\n", "0000"})),
+             Catch::StartsWith("the server hung up before the pack; it may not "
+                               "have the filter object:type=commit"));
+  CHECK_THAT(h.error_of(able + packets({id + " HEAD\n", "0000", "packfile\n", "\1PACK"})),
+             Catch::StartsWith("the server hung up after 4 bytes of the pack"));
+}
+
 TEST_CASE("a push refuses reports that no server sends", "[git_mem][hostile_server]") {
   hostile h;
   const std::string place = "cannot push to h:r: ";

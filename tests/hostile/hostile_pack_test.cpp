@@ -212,6 +212,10 @@ TEST_CASE("a zip bomb is refused by its header, or by the total (30, 32)", "[hos
   b.object(builder::blob, std::string(2 << 20, '\0'));
   CHECK(refusal(b.finish(), limits) ==
         "pack byte 12: object of 2097152 bytes, the limit is 1048576");
+  builder giant;  // by its header, whatever follows
+  giant.object_of_size(builder::blob, "zeros", std::uint64_t{1} << 30);
+  CHECK(refusal(giant.finish()) ==
+        "pack byte 12: object of 1073741824 bytes, the limit is 134217728");
 
   pack_limits total;
   total.total_inflated_bytes = 3 << 20;
@@ -226,6 +230,15 @@ TEST_CASE("a zip bomb is refused by its header, or by the total (30, 32)", "[hos
 }
 
 TEST_CASE("a delta bomb is refused by its result size (31)", "[hostile][pack]") {
+  std::string giant_ops;  // 1 GB in 16 KB
+  for (int i = 0; i < 64; ++i) giant_ops += copy_op(0, 0xffffff);
+  builder giant;
+  const std::uint64_t zeros = giant.object(builder::blob, std::string(0xffffff, '\0'));
+  giant.ofs_delta(zeros, make_delta(0xffffff, std::uint64_t{64} * 0xffffff, giant_ops));
+  const std::string small = giant.finish();
+  CHECK(small.size() < 20'000);
+  CHECK_THAT(analyse(small).error,
+             Catch::EndsWith("object of 1073741760 bytes, the limit is 134217728"));
   std::string ops;
   for (int i = 0; i < 40; ++i) ops += copy_op(0, 1 << 20);
   builder b;
