@@ -75,7 +75,7 @@ bench_update() { # 30 merges
     rm -rf "$work/moving.git"
     cp -r "$data/$recent" "$work/moving.git"
     git -C "$work/moving.git" update-ref refs/heads/master old
-    start_mirror --remote "$moving/moving.git#master" --skip-download
+    start_mirror --remote "$moving/moving.git#master"
     wait_for_phase read
     git -C "$work/moving.git" update-ref refs/heads/master new
     lines=$(wc -l <"$work/log")

@@ -21,7 +21,6 @@ namespace fermata::http {
 namespace {
 
 constexpr std::size_t first_buffer_bytes = 4096;
-constexpr std::size_t least_header_bytes = 64;
 constexpr parse_failure body_too_large{413, "the body is too large"};
 
 // Whether `line` says that no data follows: zeros, then at most an extension.
@@ -37,7 +36,7 @@ request_parser::request_parser(parser_limits limits, body_limit of)
     : limits_(limits),
       body_limit_(std::move(of)),
       grammar_(std::make_unique<detail::message_grammar>()) {
-  if (limits.header_bytes < least_header_bytes)
+  if (limits.header_bytes < parser_limits::least_header_bytes)
     throw contract_error("cannot make a request parser: header_bytes is under 64");
   if (limits.header_bytes > (1U << 30))
     throw contract_error("cannot make a request parser: header_bytes is over 1 GiB");

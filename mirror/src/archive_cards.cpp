@@ -137,6 +137,10 @@ std::string archives_card(const archive_status& a) {
   }
   rows += row("Given to clients", with_commas(a.hits));
   rows += row_if("Fetched for them", a.fetched) + row_if("Not there", a.misses);
+  if (a.full_for.count() > 0) {
+    rows +=
+        row("Downloads", "stand still for want of room, a try in " + human_duration(a.full_for));
+  }
   if (a.store.partial != 0) {
     rows += row("Partly here", fmt::format("{} in {}", human_bytes(a.store.partial_bytes),
                                            with_commas(a.store.partial)));

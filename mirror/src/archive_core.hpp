@@ -44,6 +44,7 @@ struct archive_core {
   std::unique_ptr<archive_store> store;  // null until it is open
   std::optional<http::client> client;
   download_queue queue;
+  rate_budget rate;          ///< of all downloads
   kept_failures remembered;  ///< of before the restart, not looked at yet
   http::file_cache files;
   scope* running = nullptr;

@@ -38,7 +38,7 @@ promise<> download_one(archive_core_ptr c, archive_hash key) {
   try {
     if (wanted) {
       promise<stored_archive> fetching =
-          fetch_archive(*c->client, *c->store, c->options, *wanted, d.progress);
+          fetch_archive(*c->client, *c->store, c->options, *wanted, c->rate, d.progress);
       const stored_archive a = co_await std::move(fetching);
       ++c->downloaded;
       c->downloaded_bytes += a.size;

@@ -201,7 +201,7 @@ void unname_archive(const std::string& folder, const stored_archive& a, bool asi
 found_archives find_archives(std::stop_token stop, const std::string& folder) {
   std::error_code code;
   std::filesystem::create_directories(folder, code);
-  if (code) throw error(code, "cannot make the folder " + folder);
+  if (code) throw uv_error(code.value(), "cannot make the folder " + folder);
   for (const hash_kind kind : hash_kinds) make_folder(folder + "/" + std::string(to_string(kind)));
   make_folder(folder + "/.new");
   found_archives found;

@@ -54,7 +54,8 @@ promise<http::response> serve_stored(archive_core_ptr c,
   what.etag = http::quoted_etag(key.hex());
   const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
   http::response out = http::serve(r, what, file, now);
-  out.headers.add("Cache-Control", kept_for_ever);
+  // What a 416 says is of the request, not of the archive.
+  if (out.status < 400) out.headers.add("Cache-Control", kept_for_ever);
   co_return out;
 }
 

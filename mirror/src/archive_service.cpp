@@ -63,6 +63,7 @@ archive_core::archive_core(archive_options o, const archive_catalogue& c)
       loop(event_loop::current()),
       catalogue(c),
       queue(limits_of(options)),
+      rate(options.download_bytes_per_second),
       files(cache_options()) {}
 
 archive_service::archive_service(archive_options options, const archive_catalogue& catalogue)
@@ -130,6 +131,7 @@ archive_status archive_service::status() const {
                         std::chrono::duration_cast<std::chrono::milliseconds>(now - d.began)});
   }
   s.paused = c.queue.paused(now);
+  s.full_for = c.queue.full_for(now);
   for (const auto& [reason, keys] : c.queue.failures()) {
     failure_group g{reason, keys.size(), {}};
     for (const archive_hash& key : keys) {

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t most_unreachable = 5;  // then the host is left alone
 constexpr std::chrono::minutes pause_of_host{1};
+constexpr std::chrono::minutes pause_of_full{1};
 constexpr std::chrono::hours least_lasting{1};
 
 double spread(double by) {
@@ -112,7 +113,7 @@ std::optional<archive_hash> download_queue::pop(host& h) {
 }
 
 std::optional<archive_hash> download_queue::next(time_point now) {
-  if (active_.size() >= limits_.jobs) return std::nullopt;
+  if (active_.size() >= limits_.jobs || full_until_ > now) return std::nullopt;
   auto at = hosts_.upper_bound(turn_);
   for (std::size_t i = 0; i < hosts_.size(); ++i, ++at) {
     if (at == hosts_.end()) at = hosts_.begin();
@@ -151,6 +152,7 @@ void download_queue::succeed(const archive_hash& key) {
   leave(key, d);
   if (d.tries > 0) ++changes_;
   hosts_[d.host].unreachable = 0;
+  full_until_ = {};
   all_.erase(key);
 }
 
@@ -188,6 +190,7 @@ void download_queue::fail(const archive_hash& key, fetch_failure why, time_point
   ++changes_;
   schedule(key, d, now + delay_of(d));
   pause(hosts_[d.host], d.why, now);
+  if (d.why.reason == store_full_reason) full_until_ = now + pause_of_full;
   leave(key, d);
 }
 
@@ -216,8 +219,9 @@ std::optional<time_point> download_queue::next_time(time_point now) const {
   if (!schedule_.empty()) first = schedule_.begin()->first;
   if (active_.size() >= limits_.jobs) return first;
   for (const auto& [name, h] : hosts_) {
-    if (h.waiting.empty() || h.paused_until <= now) continue;
-    if (!first || h.paused_until < *first) first = h.paused_until;
+    const time_point free = std::max(h.paused_until, full_until_);
+    if (h.waiting.empty() || free <= now) continue;
+    if (!first || free < *first) first = free;
   }
   return first;
 }
@@ -231,6 +235,10 @@ std::vector<paused_host> download_queue::paused(time_point now) const {
   return all;
 }
 
+std::chrono::seconds download_queue::full_for(time_point now) const {
+  return std::chrono::ceil<std::chrono::seconds>(std::max(full_until_ - now, {}));
+}
+
 std::size_t download_queue::retry(std::string_view reason) {
   std::size_t count = 0;
   for (const auto& [name, keys] : by_reason_) {
@@ -239,6 +247,7 @@ std::size_t download_queue::retry(std::string_view reason) {
     count += keys.size();
   }
   for (auto& [name, h] : hosts_) h.paused_until = time_point();
+  full_until_ = {};
   return count;
 }
 

@@ -51,7 +51,8 @@ struct download_limits {
 };
 
 /// Shape:  hosts take turns, each with at most `per_host` downloads; one that asks for it, or does
-///         not answer, is left alone for a while. Failed ones wait until their time.
+///         not answer, is left alone for a while; so are all where there is no room for what they
+///         send. Failed ones wait until their time.
 /// Pauses: never; below 5 us each, but for `status` functions.
 /// Thread: loop.
 class download_queue {
@@ -83,6 +84,8 @@ public:
   [[nodiscard]] std::optional<time_point> next_time(time_point now) const;
   std::size_t retry(std::string_view reason);
   [[nodiscard]] std::vector<paused_host> paused(time_point now) const;
+  /// Nothing starts for so long, because the last that came found no room; 0: it does.
+  [[nodiscard]] std::chrono::seconds full_for(time_point now) const;
 
   [[nodiscard]] const table& all() const noexcept { return all_; }
   /// Counts what makes `all` differ in what survives a restart.
@@ -113,6 +116,7 @@ private:
   std::set<archive_hash> active_;
   std::map<std::string, host> hosts_;
   std::string turn_;  // the host that was served last
+  time_point full_until_{};
   std::set<std::pair<time_point, archive_hash>> schedule_;
   std::map<std::string, std::set<archive_hash>, std::less<>> by_reason_;
   std::set<std::string, std::less<>> retried_;  // reasons

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "fetch_archive.hpp"
 
+#include <fermata/loop/event_loop.hpp>
+#include <fermata/promise/sleep.hpp>
+
 #include <algorithm>
 #include <charconv>
 #include <utility>
@@ -78,6 +81,7 @@ struct fetch {
   archive_store& store;
   const archive_options& options;
   const wanted_archive& what;
+  rate_budget& rate;
   fetch_progress& progress;
 };
 
@@ -131,9 +135,13 @@ promise<> transfer(fetch f, http::client_request r, archive_store::writer& w) {
     promise<http::shared_bytes> reading = response.body.read();
     http::shared_bytes piece = co_await std::move(reading);
     if (piece.empty()) co_return;
+    const std::chrono::nanoseconds wait = f.rate.take(piece.size(), event_loop::current().now());
     promise<> writing = w.write(std::move(piece));
     co_await writing;
     f.progress.bytes = w.size();
+    if (wait.count() == 0) continue;
+    promise<> paid = sleep_for(wait);  // what is not read holds the server back
+    co_await paid;
   }
 }
 
@@ -222,8 +230,9 @@ promise<stored_archive> fetch_archive(http::client& client,
                                       archive_store& store,
                                       const archive_options& options,
                                       wanted_archive what,
+                                      rate_budget& rate,
                                       fetch_progress& progress) {
-  const fetch f{client, store, options, what, progress};
+  const fetch f{client, store, options, what, rate, progress};
   std::optional<fetch_failure> first;
   std::size_t tried = 0;
   bool is_full = false;
@@ -240,7 +249,7 @@ promise<stored_archive> fetch_archive(http::client& client,
     }
   } catch (const store_full& e) {
     first = fetch_failure();
-    first->reason = "store full";
+    first->reason = store_full_reason;
     first->text = e.what();
     is_full = true;
   }

@@ -2,6 +2,8 @@
 // One archive, from the first of its URLs that has it.
 #pragma once
 
+#include "rate_budget.hpp"
+
 #include <fermata/http/client.hpp>
 #include <fermata/loop/error.hpp>
 #include <fermata/loop/time_source.hpp>
@@ -14,6 +16,9 @@
 #include <string_view>
 
 namespace fermata::mirror {
+
+/// The reason of those for which there is no room.
+constexpr std::string_view store_full_reason = "store full";
 
 /// Why an archive could not be had.
 struct fetch_failure {
@@ -42,13 +47,14 @@ public:
 /// Shape:    each URL in turn: declared ones, mirrors, upstream caches. A transfer that breaks goes
 ///           on where it ended, up to five times, where the server's validator lets it; what has
 ///           come by then is kept for the next try, also over a restart. Bytes with another
-///           checksum are dropped, and the next URL is tried.
+///           checksum are dropped, and the next URL is tried. All take what comes at `rate`.
 /// Rejects:  `fetch_failed`, with the failure of the first URL; `cancelled`.
 /// Lifetime: all outlive the promise.
 promise<stored_archive> fetch_archive(http::client& client,
                                       archive_store& store,
                                       const archive_options& options,
                                       wanted_archive what,
+                                      rate_budget& rate,
                                       fetch_progress& progress);
 
 }  // namespace fermata::mirror

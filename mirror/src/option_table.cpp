@@ -205,8 +205,15 @@ std::string no_contact(const std::string& text) {
 
 std::string no_thread(const std::string& text) { return text == "0" ? "is not enough" : ""; }
 
+std::string no_time(const std::string& text) {
+  return parse_duration(text)->count() == 0 ? "is not enough" : "";
+}
+
+std::string no_head(const std::string& text) {
+  return *parse_bytes(text) < http::parser_limits::least_header_bytes ? "is not enough" : "";
+}
+
 constexpr std::string_view mirrored = "What is mirrored";
-constexpr std::string_view archives = "Archives";
 constexpr std::string_view serving = "Serving";
 constexpr std::string_view updates = "Updates";
 constexpr std::string_view logs = "Logs";
@@ -234,8 +241,11 @@ std::vector<option_row> archive_rows() {
           &o::contact, no_contact),
       row({"download-jobs", "<n>", "downloads at once"}, &o::download_jobs, no_thread),
       row({"per-host", "<n>", "of them from one host"}, &o::per_host, no_thread),
+      row({"download-rate", "<size>", "a second, of all downloads together; 0 is any"},
+          &o::download_rate),
       row({"max-archive", "<size>", "a larger one is not taken"}, &o::largest_archive),
-      row({"download-timeout", "<duration>", "for one URL of an archive"}, &o::download_time),
+      row({"download-timeout", "<duration>", "for one URL of an archive"}, &o::download_time,
+          no_time),
       row({"keep-days", "<n>", "archives that no package names any more are kept so long"},
           &o::keep_days),
       row({"quota", "<size>", "of all archives, 0 is no limit but the disk's"}, &o::quota_bytes),
@@ -252,7 +262,8 @@ std::vector<option_row> serving_rows() {
       row({"policy", "<policy>", "when work gives the thread back"}, &o::work_policy),
       row({"loops", "<n>", "threads that answer, for as many cores"}, &o::loops, no_loop),
       row({"threads", "<n>", "threads for detached work, at most"}, &o::threads, no_thread),
-      row({"max-connections", "<n>", "one more gets 503 and is closed"}, &o::most_connections),
+      row({"max-connections", "<n>", "one more gets 503 and is closed"}, &o::most_connections,
+          no_thread),
       row({"max-connections-per-client", "<n>", "of one address, one more gets 503; 0 is any"},
           &o::most_connections_per_client),
       row({"max-requests", "<n>", "under way at once, one more gets 503; 0 is any"},
@@ -264,12 +275,16 @@ std::vector<option_row> serving_rows() {
       row({"client-header", "<field>", "in which a proxy names the client: X-Forwarded-For"},
           &o::client_header, no_field),
       row({"max-header", "<size>", "the largest head of a request, else 431"},
-          &o::most_header_bytes),
+          &o::most_header_bytes, no_head),
       row({"max-body", "<size>", "the largest body of a request, else 413"}, &o::most_body_bytes),
-      row({"header-timeout", "<duration>", "for the head of a request, else 408"}, &o::header_time),
-      row({"body-timeout", "<duration>", "for the body of a request, else 408"}, &o::body_time),
-      row({"idle-timeout", "<duration>", "between two requests of a connection"}, &o::idle_time),
-      row({"write-timeout", "<duration>", "for 64 KiB of an answer to be taken"}, &o::write_time),
+      row({"header-timeout", "<duration>", "for the head of a request, else 408"}, &o::header_time,
+          no_time),
+      row({"body-timeout", "<duration>", "for the body of a request, else 408"}, &o::body_time,
+          no_time),
+      row({"idle-timeout", "<duration>", "between two requests of a connection"}, &o::idle_time,
+          no_time),
+      row({"write-timeout", "<duration>", "for 64 KiB of an answer to be taken"}, &o::write_time,
+          no_time),
       row({"no-git", "", "no git clone of /repository.git"}, &o::no_git),
       row({"drain", "<duration>", "at the end, for answers that have begun"}, &o::drain_time),
   };
@@ -284,11 +299,14 @@ std::vector<option_row> update_rows() {
           &o::update_secret_file),
       row({"update-pause", "<duration>", "least time between two updates, however often asked"},
           &o::update_pause),
-      row({"update-timeout", "<duration>", "after which an update is given up"}, &o::update_time),
-      row({"connect-timeout", "<duration>", "to reach the remote"}, &o::connect_time),
-      row({"stall-timeout", "<duration>", "without a byte from the remote"}, &o::stall_time),
-      row({"retry-delay", "<duration>", "after a failure, doubled each time"}, &o::first_delay),
-      row({"max-retry-delay", "<duration>", "up to this"}, &o::longest_delay),
+      row({"update-timeout", "<duration>", "after which an update is given up"}, &o::update_time,
+          no_time),
+      row({"connect-timeout", "<duration>", "to reach the remote"}, &o::connect_time, no_time),
+      row({"stall-timeout", "<duration>", "without a byte from the remote"}, &o::stall_time,
+          no_time),
+      row({"retry-delay", "<duration>", "after a failure, doubled each time"}, &o::first_delay,
+          no_time),
+      row({"max-retry-delay", "<duration>", "up to this"}, &o::longest_delay, no_time),
       row({"jitter", "<percent>", "by which interval and delays are spread"}, &o::jitter_percent),
   };
 }
@@ -320,7 +338,7 @@ const std::vector<option_row>& option_table() {
       }
     };
     take(mirrored, mirrored_rows());
-    take(archives, archive_rows());
+    take(archive_section, archive_rows());
     take(serving, serving_rows());
     take(updates, update_rows());
     take(logs, log_rows());

@@ -31,6 +31,9 @@ struct option_row {
   std::function<std::vector<std::string>(const mirror_options&)> get;
 };
 
+/// The section of those that do nothing without `data_directory`.
+constexpr std::string_view archive_section = "Archives";
+
 /// What may stand in a configuration file too, in the order of the help.
 [[nodiscard]] const std::vector<option_row>& option_table();
 

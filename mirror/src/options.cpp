@@ -122,6 +122,15 @@ std::optional<exit_message> say(const given_arguments& given, std::string_view v
   return std::nullopt;
 }
 
+// Without a folder there are no archives, and what is said of them would do nothing.
+std::optional<std::string_view> option_without_folder(const mirror_options& options) {
+  if (!options.data_directory.empty()) return std::nullopt;
+  for (const option_row& r : option_table()) {
+    if (r.section == archive_section && r.get(options) != r.get(mirror_options())) return r.name;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::variant<mirror_options, exit_message> parse_options(const std::vector<std::string>& arguments,
@@ -137,6 +146,9 @@ std::variant<mirror_options, exit_message> parse_options(const std::vector<std::
   if (given.has("print-config")) return exit_message{0, config_text(options)};
   if (options.remote.empty() || options.remote.starts_with('#')) {
     return wrong("--remote <url[#branch]> is needed");
+  }
+  if (const auto name = option_without_folder(options)) {
+    return wrong("--" + std::string(*name) + " needs --data <folder>");
   }
   if (given.has("check-config")) {
     try {
@@ -173,6 +185,7 @@ archive_options archive_options_of(const mirror_options& given) {
   a.upstream_caches = given.upstream_caches;
   a.jobs = given.download_jobs;
   a.per_host = given.per_host;
+  a.download_bytes_per_second = given.download_rate;
   a.largest_bytes = given.largest_archive;
   a.download_time = given.download_time;
   a.keep = std::chrono::days(given.keep_days);

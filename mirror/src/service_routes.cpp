@@ -11,7 +11,10 @@
 #include <fermata/mirror/index_builder.hpp>
 #include <fermata/mirror/pages.hpp>
 
+#include <fmt/format.h>
+
 #include <functional>
+#include <optional>
 #include <utility>
 
 namespace fermata::mirror {
@@ -107,17 +110,31 @@ std::string update_text(service_core& core) {
   return "an update begins";
 }
 
-response take_update(service_core& core, const request& r) {
-  const auto wait = core.hooks.take(core.loop.now());
-  if (wait.count() > 0) {
-    response refused = plain(429, "too many requests for updates\n");
+// Why `what` is refused. Who knows the secret never waits: others must not be able to use up what
+// webhooks need.
+std::optional<response> refusal_of(service_core& core, const request& r, std::string_view what) {
+  constexpr std::size_t quickly_hashed_bytes = 64 * 1024;
+  const time_point now = core.loop.now();
+  const auto wait = core.hooks.wait(now);
+  const bool is_spent = wait.count() > 0;
+  std::string_view why;
+  if (!is_spent || r.body().size() <= quickly_hashed_bytes) {
+    why = hook_fault(r, core.options.update_secret);
+    if (why.empty() && !core.options.update_secret.empty()) return std::nullopt;
+  }
+  if (is_spent) {
+    response refused = plain(429, "too many requests\n");
     refused.headers.add("Retry-After", std::to_string(wait.count()));
     return refused;
   }
-  if (const std::string_view why = hook_fault(r, core.options.update_secret); !why.empty()) {
-    core.loop.log(log_level::warn, "mirror", "an update was refused: " + std::string(why));
-    return plain(403, "no update: " + std::string(why) + "\n");
-  }
+  core.hooks.take(now);
+  if (why.empty()) return std::nullopt;
+  core.loop.log(log_level::warn, "mirror", fmt::format("{} was refused: {}", what, why));
+  return plain(403, fmt::format("no {}: {}\n", what, why));
+}
+
+response take_update(service_core& core, const request& r) {
+  if (auto refused = refusal_of(core, r, "update")) return std::move(*refused);
   if (is_hook_ping(r)) return plain(200, "the hook is right\n");
   std::string text = update_text(core);
   if (is_form(r)) {  // back to where the button is
@@ -140,10 +157,7 @@ response serve_archives(const service_core& core, const request&) {
 // Those that failed for the reason that the query or a form names, else all.
 response retry_archives(service_core& core, const request& r) {
   if (!core.archives) return plain(404, "this mirror keeps no archives\n");
-  if (core.hooks.take(core.loop.now()).count() > 0) return plain(429, "too many requests\n");
-  if (const std::string_view why = hook_fault(r, core.options.update_secret); !why.empty()) {
-    return plain(403, "no retry: " + std::string(why) + "\n");
-  }
+  if (auto refused = refusal_of(core, r, "retry")) return std::move(*refused);
   std::string reason = form_field(r.query(), "reason");
   if (reason.empty()) reason = form_field(r.body(), "reason");
   const std::size_t count = core.archives->retry(reason);

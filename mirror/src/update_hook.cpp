@@ -113,12 +113,11 @@ bool is_hook_ping(const http::request& r) {
   return r.find_header("X-GitHub-Event") == "ping" || r.find_header("X-Gitea-Event") == "ping";
 }
 
-std::chrono::seconds hook_budget::take(time_point now) {
-  const time_point free_from = std::max(full_at_, now);
-  const auto wait = free_from + refill - (now + refill * burst);
-  if (wait.count() > 0) return std::chrono::ceil<std::chrono::seconds>(wait);
-  full_at_ = free_from + refill;
-  return std::chrono::seconds(0);
+std::chrono::seconds hook_budget::wait(time_point now) const {
+  const auto left = std::max(full_at_, now) + refill - (now + refill * burst);
+  return std::chrono::ceil<std::chrono::seconds>(std::max(left, {}));
 }
+
+void hook_budget::take(time_point now) { full_at_ = std::max(full_at_, now) + refill; }
 
 }  // namespace fermata::mirror

@@ -33,8 +33,10 @@ public:
   static constexpr std::chrono::seconds refill{2};
   static constexpr int burst = 30;
 
-  /// Takes one: 0 s; where none is left, how long to wait.
-  std::chrono::seconds take(time_point now);
+  /// How long to wait for the next one; 0 s: there is one.
+  [[nodiscard]] std::chrono::seconds wait(time_point now) const;
+  /// Takes one that is there.
+  void take(time_point now);
 
 private:
   time_point full_at_{};  // when all will be there again

@@ -203,6 +203,28 @@ TEST_CASE("downloads say who runs the mirror where it is known", "[mirror][optio
         "fermata-mirror: --contact a) b is no address or URL (see fermata-mirror --help)\n");
 }
 
+TEST_CASE("a time in which nothing can be done is refused", "[mirror][options]") {
+  for (const char* name :
+       {"header-timeout", "body-timeout", "idle-timeout", "write-timeout", "connect-timeout",
+        "stall-timeout", "update-timeout", "download-timeout", "retry-delay", "max-retry-delay"}) {
+    const std::string option = "--" + std::string(name);
+    CHECK(refused({"--remote", "r", "--data", "d", option, "0ms"}) ==
+          "fermata-mirror: " + option + " 0ms is not enough (see fermata-mirror --help)\n");
+  }
+}
+
+TEST_CASE("what is said of archives needs a folder for them", "[mirror][options]") {
+  CHECK(refused({"--remote", "r", "--quota", "1GB"}) ==
+        "fermata-mirror: --quota needs --data <folder> (see fermata-mirror --help)\n");
+  CHECK(refused({"--remote", "r", "--offline"}) ==
+        "fermata-mirror: --offline needs --data <folder> (see fermata-mirror --help)\n");
+  CHECK(parsed({"--remote", "r", "--quota", "0"}).quota_bytes == 0);  // as it is without it
+  const service_options s = service_options_of(
+      parsed({"--remote", "r", "--data", "d", "--download-rate", "2MB", "--offline"}));
+  CHECK(s.archives.download_bytes_per_second == 2'000'000);
+  CHECK(s.archives.offline);
+}
+
 TEST_CASE("wrong usage is one line that points to help", "[mirror][options]") {
   const std::vector<std::string> remote{"--remote", "r"};
   const auto with = [&](std::vector<std::string> more) {
@@ -224,6 +246,9 @@ TEST_CASE("wrong usage is one line that points to help", "[mirror][options]") {
         "fermata-mirror: --policy fast is none of greedy, each_bind, quanta=<n>, "
         "budget=<microseconds>, always" +
             end);
+  CHECK(with({"--max-header", "63"}) == "fermata-mirror: --max-header 63 is not enough" + end);
+  CHECK(with({"--max-connections", "0"}) ==
+        "fermata-mirror: --max-connections 0 is not enough" + end);
   CHECK(with({"--colour"}) ==
         "fermata-mirror: The following argument was not expected: --colour" + end);
   CHECK(with({"more"}) == "fermata-mirror: The following argument was not expected: more" + end);

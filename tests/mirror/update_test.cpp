@@ -435,7 +435,7 @@ TEST_CASE("who asks for updates too often waits, and the update comes once", "[m
   answer last;
   for (int i = 0; i < 40 && last.status != 429; ++i) last = s.post("/update");
   CHECK(last.status == 429);
-  CHECK(last.body == "too many requests for updates\n");
+  CHECK(last.body == "too many requests\n");
   CHECK(last.field("Retry-After") == "2");
 }
 
@@ -445,6 +445,7 @@ TEST_CASE("an update needs the secret, in one of the ways of webhooks", "[mirror
   service_options options = options_for(folder);
   options.update_secret = "It's a Secret to Everybody";
   options.update_path = "/hook";
+  options.http.limits.body_bytes = 100'000;
   site s(std::move(options));
   const auto ask = [&](const std::string& fields, const std::string& body = "Hello, World!") {
     return s.loop.run([&] {
@@ -470,4 +471,13 @@ TEST_CASE("an update needs the secret, in one of the ways of webhooks", "[mirror
   CHECK(ask("X-Update-Secret: It's a Secret to Nobody\r\n").body ==
         "no update: the secret is wrong\n");
   CHECK(s.post("/update").status == 404);
+
+  // Others cannot use up what the hook needs.
+  answer last;
+  for (int i = 0; i < 40 && last.status != 429; ++i) last = ask("");
+  CHECK(last.status == 429);
+  CHECK(last.field("Retry-After") == "2");
+  CHECK(ask("X-Hub-Signature-256: sha256=" + sum + "\r\n").status == 202);
+  const std::string long_body(70'000, 'x');  // is not hashed for them
+  CHECK(ask("X-Hub-Signature-256: sha256=" + sum + "\r\n", long_body).status == 429);
 }

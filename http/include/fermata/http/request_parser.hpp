@@ -33,6 +33,7 @@
 namespace fermata::http {
 
 struct parser_limits {
+  static constexpr std::size_t least_header_bytes = 64;
   std::size_t request_line_bytes = 8 * 1024;
   std::size_t header_bytes = 16 * 1024;  ///< request line and fields; also the largest buffer
   std::size_t header_count = 100;

@@ -40,6 +40,7 @@ struct archive_options {
   std::vector<std::string> upstream_caches;  ///< tried last: `<base>/sha256/ab/ab...`
   std::size_t jobs = 16;                     ///< downloads at once, beside those asked for
   std::size_t per_host = 4;
+  std::uint64_t download_bytes_per_second = 0;  ///< of all together; 0: no limit
   std::uint64_t largest_bytes = std::uint64_t{1} << 30;
   std::chrono::nanoseconds download_time = std::chrono::hours(1);    ///< for one URL
   std::chrono::nanoseconds first_delay = std::chrono::seconds(30);   ///< after a failure, doubled
@@ -110,6 +111,7 @@ struct archive_status {
   batch_status batch;
   std::vector<download_status> active;
   std::vector<paused_host> paused;
+  std::chrono::seconds full_for{0};  ///< for want of room no download begins by itself
   std::vector<failure_group> failures;
   std::uint64_t downloaded = 0;
   std::uint64_t downloaded_bytes = 0;

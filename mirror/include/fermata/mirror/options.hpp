@@ -40,6 +40,7 @@ struct mirror_options {
   std::string contact;                       ///< in the User-Agent of downloads; empty: none
   std::uint32_t download_jobs = 16;
   std::uint32_t per_host = 4;
+  std::uint64_t download_rate = 0;  ///< bytes a second of all together; 0: no limit
   std::uint64_t largest_archive = std::uint64_t{1} << 30;
   std::chrono::nanoseconds download_time = std::chrono::hours(1);
   std::uint32_t keep_days = 30;
