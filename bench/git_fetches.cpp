@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What fetches cost, and what they leave in memory. Prints one JSON line.
 //
-// pull REPOSITORY: a ref moves from `old` to `new`, fetched at depth 1 as a mirror does. Its name is
-//   that of the tag `new`: the store has it at `old` before.
+// pull REPOSITORY: a ref moves from `old` to `new`, fetched at depth 1 as a mirror does. Its name
+//   is that of the tag `new`: the store has it at `old` before.
 //   Units: bytes of the pack that came; ms of the loop's thread for the fetch, which makes the list
 //   of changed paths, and for that list alone. Median of nine.
 // fetches COUNT: an upstream of 300 files gets one commit at a time, each is fetched at depth 1,

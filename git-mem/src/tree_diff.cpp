@@ -17,9 +17,6 @@ using detail::cost_ns;
 namespace {
 
 constexpr cost_ns root_cost{30'000};
-// The new version of a tree is mostly a delta on the old one, or both are on a third: room for two
-// of 170 KB and some small ones.
-constexpr std::uint64_t cache_bytes = std::uint64_t{2} << 20;
 
 }  // namespace
 
@@ -44,7 +41,7 @@ struct tree_diff::work {
   bool started = false;
   bool done = false;
   detail::tree_merge merge;
-  std::optional<object_cache> recent;
+  std::optional<object_cache> recent;       // a new tree is mostly a delta on the old one
   std::optional<object_reader> old_reader;  // trees that are opened next
   std::optional<object_reader> new_reader;
   std::optional<object> old_tree;
@@ -66,7 +63,7 @@ void tree_diff::work::start(cost_ns& cost) {
   const object_id old_root = root(before);
   const object_id new_root = root(after);
   if (old_root == new_root) return;
-  recent.emplace(*from, cache_bytes);
+  recent.emplace(*from);
   open(old_root, new_root);
 }
 

@@ -114,6 +114,14 @@ TEST_CASE("a push refuses what would lose commits, unless forced", "[git_mem][pu
   CHECK(c.push_all({tag}).refs[0].refused == "it stands at " + tip.hex() + " there");
 }
 
+TEST_CASE("a push names each ref once", "[git_mem][push]") {
+  cloned c;
+  const push_command one("refs/heads/x", c.there("main"));
+  CHECK_THROWS_WITH(c.push_all({one, one}),
+                    "cannot push to " + c.url() + ": \"refs/heads/x\" is named twice");
+  CHECK(c.repo.output("git -C r.git branch --list x") == "");
+}
+
 TEST_CASE("a push tells what the remote's hooks refuse and say", "[git_mem][push]") {
   cloned c;
   c.repo.write("r.git/hooks/update", "#!/bin/sh\necho \"no $1\"\n[ $1 != refs/heads/main ]\n");

@@ -9,8 +9,8 @@
 /// Thread:  loop; `tree_diff`: any, one at a time.
 /// Rejects: `failure`: reason::not_found for a commit or tree that is not there, reason::corrupt
 ///          for a damaged one, reason::limit for what `tree_walk` refuses; `cancelled`.
-/// Cost:    the trees that differ, once; memory for those on the way to the present entry. Blobs
-///          need not be there.
+/// Cost:    the trees that differ, once; memory for those on the way to the present entry, and an
+///          `object_cache` of 8 MiB at most. Blobs need not be there.
 #pragma once
 
 #include <fermata/git_mem/tree.hpp>

@@ -7,7 +7,8 @@
 /// Pauses:   may, as `find_reachable` and `write_pack` do.
 /// Thread:   loop.
 /// Rejects:  `failure`, which begins with `cannot push to <url>: `, where the conversation fails or
-///           the pack is refused; `cancelled`: the remote then has taken all or nothing.
+///           the pack is refused, and where a ref is named twice; `cancelled`: the remote then has
+///           taken all or nothing.
 /// Cost:     of what is new for the remote; over HTTP the pack is held whole until it is sent.
 #pragma once
 
