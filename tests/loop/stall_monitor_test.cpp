@@ -99,8 +99,8 @@ TEST_CASE("a monitor names who holds the loop while it is held", "[loop][stall]"
 
   auto reports = seen.of_line(line);
   // Where the system then held the thread before anything else ran, that is a second stall here.
-  const auto over = std::find_if(reports.begin(), reports.end(),
-                                 [](const stall_report& r) { return r.is_over; });
+  const auto over =
+      std::find_if(reports.begin(), reports.end(), [](const stall_report& r) { return r.is_over; });
   reports.erase(std::next(over), reports.end());
   REQUIRE(reports.size() >= 4);
   for (std::size_t i = 0; i + 1 < reports.size(); ++i) {
