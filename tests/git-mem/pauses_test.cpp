@@ -173,7 +173,8 @@ promise<> receive(places& at) {
   const std::string bytes = at.origin.output("git pack-objects --all --stdout -q </dev/null");
   promise<std::unique_ptr<pack>> analysed = analyse(fermata::bytes_of(bytes));
   co_await std::move(analysed);
-  promise<std::unique_ptr<pack>> refused = analyse(fermata::bytes_of(bytes + "x"));
+  const std::string too_long = bytes + "x";
+  promise<std::unique_ptr<pack>> refused = analyse(fermata::bytes_of(too_long));
   try {
     co_await std::move(refused);
   } catch (const failure&) {
