@@ -17,8 +17,8 @@ namespace {
 // libcurl's own limit must not be the shorter one where ours is "none".
 constexpr long no_limit_ms = 24L * 3600 * 1000;
 
-time_point later(time_point from, std::chrono::nanoseconds d) {
-  return d.count() <= 0 || d > time_point::max() - from ? time_point::max() : from + d;
+time_point end_of_limit(time_point from, std::chrono::nanoseconds d) {
+  return d.count() <= 0 ? time_point::max() : later(from, d);
 }
 
 client_failure kind_of(CURLcode code) {
@@ -72,7 +72,7 @@ curl_transfer::curl_transfer(client_engine& owner, hop h, resolver<hop_head> set
   feed_ = std::move(fed.writer);
   fed_ = std::move(fed.reader);
   head_.began = hop_.began.value_or(owner_.loop().now());
-  total_until_ = later(head_.began, hop_.options.limits.total_time);
+  total_until_ = end_of_limit(head_.began, hop_.options.limits.total_time);
   arm();
 }
 
@@ -388,10 +388,10 @@ void curl_transfer::enter(phase p) {
       phase_until_ = time_point::max();
       break;
     case phase::asking:
-      phase_until_ = later(now, l.first_byte_time);
+      phase_until_ = end_of_limit(now, l.first_byte_time);
       break;
     case phase::receiving:
-      phase_until_ = later(now, l.rate_time);
+      phase_until_ = end_of_limit(now, l.rate_time);
       break;
   }
   arm();

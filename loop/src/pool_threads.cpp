@@ -3,6 +3,8 @@
 
 #include "pool_shared.hpp"
 
+#include <fermata/loop/time_source.hpp>
+
 #include <algorithm>
 
 namespace fermata {
@@ -169,7 +171,7 @@ bool worker_pool::shared::sleep(worker& self, std::unique_lock<std::mutex>& lock
   while (self.is_asleep && !must_leave()) {
     if (threads <= bounds.min) {
       self.wake.wait(lock);
-    } else if (self.wake.wait_until(lock, begin + keep_alive) == std::cv_status::timeout) {
+    } else if (self.wake.wait_until(lock, later(begin, keep_alive)) == std::cv_status::timeout) {
       if (threads > bounds.min && clock::now() - begin >= keep_alive) break;
     }
   }

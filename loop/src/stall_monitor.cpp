@@ -96,7 +96,7 @@ struct watched {
 
 struct stall_monitor::inside {
   explicit inside(stall_options o)
-      : options(std::move(o)),
+      : options(checked(std::move(o))),
         signal(options.signal == 0 ? 0 : detail::claim_signal(options.signal)),
         limiter(options.reports_per_minute),
         thread([this] { run(); }) {}
@@ -109,6 +109,10 @@ struct stall_monitor::inside {
     thread.join();
   }
 
+  static stall_options checked(stall_options o) {
+    if (std::min({o.limit, o.pool_limit, o.timer_limit}).count() > 0) return o;
+    throw contract_error("the limits of a stall monitor must be positive");
+  }
   void run();
   time_point look_at(detail::watched& w);
   void report(detail::watched& w, detail::stall_event& e, time_point now);

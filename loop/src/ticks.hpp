@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #if defined(__x86_64__)
 #include <x86intrin.h>
 #endif
@@ -24,8 +25,13 @@ namespace fermata::detail {
 #endif
 }
 
+// 0 for what is no duration; what has no number of ticks is the longest.
 [[nodiscard]] inline std::uint64_t to_ticks(std::chrono::nanoseconds d) noexcept {
-  return static_cast<std::uint64_t>(d.count()) * ticks_per_us() / 1000;
+  if (d.count() <= 0) return 0;
+  const auto ns = static_cast<std::uint64_t>(d.count());
+  const std::uint64_t rate = ticks_per_us();
+  constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
+  return rate == 0 || ns <= most / rate ? ns * rate / 1000 : most;
 }
 
 }  // namespace fermata::detail

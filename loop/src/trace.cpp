@@ -40,7 +40,8 @@ event_trace::event_trace(event_loop& loop, trace_options options)
       counts_ticks_(!loop.has_virtual_time() && detail::ticks_per_us() > 0),
       start_(now()),
       started_(loop.now()) {
-  options_.capacity = std::bit_ceil(options_.capacity);
+  constexpr std::size_t most_events = std::size_t{1} << 32;
+  options_.capacity = std::bit_ceil(std::min(options_.capacity, most_events));
 }
 
 event_trace::~event_trace() {

@@ -59,6 +59,11 @@ using maybe_text = std::optional<std::string>;
 constexpr const char* two_operations = "two reads are under way on one reader";
 constexpr std::size_t nowhere = std::string_view::npos;
 
+const buffer_ptr& held(const buffer_ptr& b) {
+  if (b == nullptr) throw contract_error("a reader that was moved from is used");
+  return b;
+}
+
 byte_stream& stream_of(const read_buffer& b) {
   if (b.stream == nullptr) throw cancelled();
   return *b.stream;
@@ -336,44 +341,50 @@ buffered_reader::~buffered_reader() {
 
 promise<std::size_t> buffered_reader::read_some(std::span<std::byte> into) {
   if (into.empty()) return rejected<std::size_t>(contract_error("a read into no bytes"));
-  if (buffer_->busy) return rejected<std::size_t>(contract_error(two_operations));
+  if (held(buffer_)->busy) return rejected<std::size_t>(contract_error(two_operations));
   if (buffer_->size() > 0) return copy_out(buffer_, into);
   return read_when_there(buffer_, into);
 }
 
-promise<std::string> buffered_reader::read_exactly(std::size_t n) { return exactly(buffer_, n); }
+promise<std::string> buffered_reader::read_exactly(std::size_t n) {
+  return exactly(held(buffer_), n);
+}
 promise<> buffered_reader::read_exactly(std::span<std::byte> into) {
-  return exactly_into(buffer_, into);
+  return exactly_into(held(buffer_), into);
 }
 
 promise<std::optional<std::string>> buffered_reader::read_until(std::string delimiter,
                                                                 std::size_t most_bytes) {
   if (delimiter.empty()) return rejected<maybe_text>(contract_error("a delimiter of no bytes"));
-  return next_item(buffer_, item_end{std::move(delimiter), most_bytes, false});
+  return next_item(held(buffer_), item_end{std::move(delimiter), most_bytes, false});
 }
 
 promise<std::optional<std::string>> buffered_reader::read_line(std::size_t most_bytes) {
-  return next_line(buffer_, most_bytes);
+  return next_line(held(buffer_), most_bytes);
 }
 
 promise<std::string> buffered_reader::read_all(std::size_t most_bytes) {
-  return all(buffer_, most_bytes);
+  return all(held(buffer_), most_bytes);
 }
 
-line_sequence buffered_reader::lines(std::size_t most_bytes) { return {buffer_, most_bytes}; }
+line_sequence buffered_reader::lines(std::size_t most_bytes) { return {held(buffer_), most_bytes}; }
 promise<std::optional<std::string>> line_sequence::next() {
-  return next_line(buffer_, most_bytes_);
+  return next_line(held(buffer_), most_bytes_);
 }
 
-promise<std::string_view> buffered_reader::peek(std::size_t n) { return look(buffer_, n); }
-std::string_view buffered_reader::buffered() const noexcept { return buffer_->view(); }
+promise<std::string_view> buffered_reader::peek(std::size_t n) { return look(held(buffer_), n); }
+std::string_view buffered_reader::buffered() const noexcept {
+  return buffer_ == nullptr ? std::string_view() : buffer_->view();
+}
 
 void buffered_reader::consume(std::size_t n) {
-  if (buffer_->busy) throw contract_error(two_operations);
+  if (held(buffer_)->busy) throw contract_error(two_operations);
   if (n > buffer_->size()) throw contract_error("more bytes are consumed than are buffered");
   buffer_->take(n);
 }
 
-std::uint64_t buffered_reader::given_bytes() const noexcept { return buffer_->given; }
+std::uint64_t buffered_reader::given_bytes() const noexcept {
+  return buffer_ == nullptr ? 0 : buffer_->given;
+}
 
 }  // namespace fermata

@@ -46,6 +46,11 @@ using buffer_ptr = std::shared_ptr<write_buffer>;
 
 constexpr const char* two_operations = "two writes are under way on one writer";
 
+const buffer_ptr& held(const buffer_ptr& b) {
+  if (b == nullptr) throw contract_error("a writer that was moved from is used");
+  return b;
+}
+
 // Takes out of the buffer what the stream has written of it since it had written `before`.
 class sent_guard {
 public:
@@ -65,12 +70,17 @@ private:
 };
 
 // Sends what is buffered, then `first` and `second`, in as few calls as the stream needs.
-promise<> send(buffer_ptr b, byte_view first, byte_view second) {
-  const detail::direction_guard guard(b->busy, two_operations);
+promise<> send_guarded(buffer_ptr b, byte_view first, byte_view second) {
   const std::array<byte_view, 3> pieces{byte_view(b->bytes.get(), b->size), first, second};
   const sent_guard sent(*b);
   promise<> written = b->stream->write_pieces(pieces);
   co_await std::move(written);
+}
+
+promise<> send(buffer_ptr b, byte_view first, byte_view second) {
+  const detail::direction_guard guard(b->busy, two_operations);
+  promise<> sent = send_guarded(b, first, second);
+  co_await std::move(sent);
 }
 
 promise<> write_both(const buffer_ptr& b, byte_view first, byte_view second) {
@@ -84,8 +94,9 @@ promise<> write_both(const buffer_ptr& b, byte_view first, byte_view second) {
 }
 
 promise<> send_and_end(buffer_ptr b) {
+  const detail::direction_guard guard(b->busy, two_operations);  // else a write would be lost
   if (b->size > 0) {
-    promise<> sent = send(b, {}, {});
+    promise<> sent = send_guarded(b, {}, {});
     co_await std::move(sent);
   }
   if (b->stream == nullptr) throw cancelled();
@@ -104,24 +115,26 @@ buffered_writer::~buffered_writer() {
   if (buffer_ != nullptr) buffer_->stream = nullptr;
 }
 
-promise<> buffered_writer::write(byte_view bytes) { return write_both(buffer_, bytes, {}); }
+promise<> buffered_writer::write(byte_view bytes) { return write_both(held(buffer_), bytes, {}); }
 
 promise<> buffered_writer::write_line(std::string_view text) {
   static constexpr std::string_view line_feed = "\n";
-  return write_both(buffer_, bytes_of(text), bytes_of(line_feed));
+  return write_both(held(buffer_), bytes_of(text), bytes_of(line_feed));
 }
 
 promise<> buffered_writer::flush() {
-  if (buffer_->busy) return rejected(contract_error(two_operations));
+  if (held(buffer_)->busy) return rejected(contract_error(two_operations));
   if (buffer_->size == 0) return ready();
   return send(buffer_, {}, {});
 }
 
 promise<> buffered_writer::finish() {
-  if (buffer_->busy) return rejected(contract_error(two_operations));
+  if (held(buffer_)->busy) return rejected(contract_error(two_operations));
   return send_and_end(buffer_);
 }
 
-std::size_t buffered_writer::buffered_bytes() const noexcept { return buffer_->size; }
+std::size_t buffered_writer::buffered_bytes() const noexcept {
+  return buffer_ == nullptr ? 0 : buffer_->size;
+}
 
 }  // namespace fermata

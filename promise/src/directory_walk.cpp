@@ -170,6 +170,7 @@ directory_walk::directory_walk(std::string path, walk_options options)
 }
 
 promise<std::optional<directory_entry>> directory_walk::next() {
+  if (state_ == nullptr) throw contract_error("a walk that was moved from is used");
   detail::walk_state& s = *state_;
   if (s.busy) return next_of_batch(state_);  // says what is wrong
   try {

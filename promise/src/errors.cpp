@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 // What errors say, and who is behind them.
 
+#include <fermata/promise/detail/state.hpp>
 #include <fermata/promise/errors.hpp>
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
+#include <new>
 #include <typeinfo>
 
 namespace fermata {
@@ -19,6 +22,56 @@ std::string text_of_all(const std::vector<std::exception_ptr>& errors) {
   for (std::size_t i = 0; i < shown; ++i) text += (i == 0 ? ": " : "; ") + message_of(errors[i]);
   if (errors.size() > shown) text += fmt::format("; and {} more", errors.size() - shown);
   return text;
+}
+
+// Whether `e` is an E and nothing derived from it.
+template <typename E>
+bool is_exactly(const std::exception_ptr& e) noexcept {
+#ifdef __GLIBCXX__
+  return e && *e.__cxa_exception_type() == typeid(E);
+#else
+  if (!e) return false;
+  try {
+    std::rethrow_exception(e);
+  } catch (const E&) {
+    return true;
+  } catch (...) {
+    return false;
+  }
+#endif
+}
+
+using error_list = std::vector<std::exception_ptr>;
+
+// Ends the errors of a list, a batch in a step.
+class error_dropper final : public ready_node {
+public:
+  explicit error_dropper(std::unique_ptr<error_list> errors) noexcept
+      : errors_(std::move(errors)) {}
+  void run() noexcept override {
+    drop_batch(*errors_);
+    if (errors_->empty()) {
+      delete this;
+    } else {
+      event_loop::make_ready(*this);
+    }
+  }
+  void lost() noexcept override { delete this; }
+  static void drop_batch(error_list& errors) noexcept {
+    errors.resize(errors.size() - std::min(errors.size(), detail::batch));
+  }
+
+private:
+  std::unique_ptr<error_list> errors_;
+};
+
+void let_go(const error_list* errors) noexcept {
+  std::unique_ptr<error_list> rest(const_cast<error_list*>(errors));
+  error_dropper::drop_batch(*rest);
+  event_loop* const loop = detail::running_loop;
+  if (rest->empty() || loop == nullptr || loop->is_ending()) return;
+  auto* const dropper = new (std::nothrow) error_dropper(std::move(rest));
+  if (dropper != nullptr) loop->enqueue(*dropper);
 }
 
 std::error_code code_of(const std::exception_ptr& e) {
@@ -42,24 +95,20 @@ const std::exception_ptr& detail::plain_cancelled() noexcept {
   return one;
 }
 
+// Whoever lets go of the last copy within a loop does not end a hundred thousand of them at once.
 multiple_errors::multiple_errors(std::vector<std::exception_ptr> errors)
     : error(text_of_all(errors)),
-      errors_(std::make_shared<const std::vector<std::exception_ptr>>(std::move(errors))) {}
+      errors_(new std::vector<std::exception_ptr>(std::move(errors)), &let_go) {}
 
-bool is_cancelled(const std::exception_ptr& e) noexcept {
-#ifdef __GLIBCXX__
-  return e && *e.__cxa_exception_type() == typeid(cancelled);
-#else
-  if (!e) return false;
-  try {
-    std::rethrow_exception(e);
-  } catch (const cancelled&) {
-    return true;
-  } catch (...) {
-    return false;
-  }
-#endif
+std::exception_ptr detail::sum_of(std::vector<std::exception_ptr> errors) {
+  if (errors.empty()) return nullptr;
+  const bool is_one =
+      errors.size() == 1 || std::all_of(errors.begin(), errors.end(), is_exactly<loop_closed>);
+  if (is_one) return errors.front();
+  return std::make_exception_ptr(multiple_errors(std::move(errors)));
 }
+
+bool is_cancelled(const std::exception_ptr& e) noexcept { return is_exactly<cancelled>(e); }
 
 error_in_context::error_in_context(std::string_view text, std::exception_ptr cause)
     : error(code_of(cause), text),

@@ -224,9 +224,8 @@ void error_sum::add_error(std::exception_ptr e) {
 }
 
 std::exception_ptr error_sum::take() {
-  if (errors_.size() == 1) return errors_.front();
-  if (!errors_.empty()) return std::make_exception_ptr(multiple_errors(std::move(errors_)));
-  return has_cancelled_ ? detail::plain_cancelled() : nullptr;
+  if (!errors_.empty()) return sum_of(std::move(errors_));
+  return has_cancelled_ ? plain_cancelled() : nullptr;
 }
 
 }  // namespace fermata::detail

@@ -28,13 +28,13 @@ promise<time_point> interval::tick() {
 time_point interval::after(time_point planned, time_point now) const noexcept {
   switch (missed_) {
     case missed_tick::burst:
-      return planned + period_;
+      break;
     case missed_tick::delay:
-      return now + period_;
+      return later(now, period_);
     case missed_tick::skip:
-      return planned + (1 + (now - planned) / period_) * period_;
+      return later(planned + (now - planned) / period_ * period_, period_);
   }
-  return planned + period_;
+  return later(planned, period_);
 }
 
 void interval::reset() { next_ = event_loop::current().after(period_); }

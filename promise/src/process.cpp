@@ -91,7 +91,6 @@ void child::kill(int signal) noexcept {
   if (own_group_ || !exit_watch_.is_open()) {
     ::kill(own_group_ ? -pid_ : pid_, signal);
   } else {  // safe also where somebody else has reaped it
-
     ::syscall(SYS_pidfd_send_signal, exit_watch_.fd(), signal, nullptr, 0);
   }
 }
@@ -174,6 +173,12 @@ std::string exit_status::to_string() const {
 
 namespace {
 
+template <typename Child>
+Child& held(Child* c) {
+  if (c == nullptr) throw contract_error("a process that was moved from is used");
+  return *c;
+}
+
 byte_stream& pipe_of(const std::unique_ptr<byte_stream>& s) {
   if (s == nullptr) throw contract_error("a standard stream of a child is no pipe");
   return *s;
@@ -214,7 +219,7 @@ process::process(std::unique_ptr<detail::child, detail::child_deleter> c) noexce
     : child_(std::move(c)) {}
 process::~process() = default;
 
-pid_t process::pid() const noexcept { return child_->pid(); }
+pid_t process::pid() const noexcept { return child_ == nullptr ? -1 : child_->pid(); }
 byte_stream& process::in() const { return pipe_of(in_); }
 byte_stream& process::out() const { return pipe_of(out_); }
 byte_stream& process::err() const { return pipe_of(err_); }
@@ -225,10 +230,13 @@ std::unique_ptr<byte_stream> process::take_stream() {
   return join_streams(std::move(out_), std::move(in_));
 }
 
-std::string process::error_tail() const { return child_->tail(); }
-promise<exit_status> process::wait() { return child_->wait(); }
-void process::kill(int signal) noexcept { child_->kill(signal); }
+std::string process::error_tail() const { return held(child_.get()).tail(); }
+promise<exit_status> process::wait() { return held(child_.get()).wait(); }
+void process::kill(int signal) noexcept {
+  if (child_ != nullptr) child_->kill(signal);
+}
 promise<exit_status> process::stop(std::chrono::nanoseconds grace) {
+  static_cast<void>(held(child_.get()));
   return stop_child(*this, grace);
 }
 

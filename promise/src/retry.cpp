@@ -34,7 +34,9 @@ std::chrono::nanoseconds backoff::next() noexcept {
   const double share = static_cast<double>(x >> 11U) * 0x1p-53;
   const double full = next_ns_;
   next_ns_ = std::min(longest_ns_, next_ns_ * factor_);
-  return std::chrono::nanoseconds(static_cast<std::int64_t>(full * (1 - jitter_ * share)));
+  const double ns = full * (1 - jitter_ * share);
+  if (ns >= 0x1p63) return std::chrono::nanoseconds::max();
+  return std::chrono::nanoseconds(static_cast<std::int64_t>(ns));
 }
 
 std::exception_ptr given_up(std::exception_ptr e, std::size_t attempt, std::size_t attempts) {

@@ -49,6 +49,7 @@ void blocking_call::deliver() noexcept {
     fail(std::make_exception_ptr(loop_closed()));
     return;
   }
+  note_site(site_);
   try {
     call();
   } catch (...) {

@@ -138,8 +138,7 @@ void scope::limit(const std::optional<std::chrono::nanoseconds>& d) {
 cancelled scope::reason() const { return why_.empty() ? cancelled() : cancelled(why_); }
 
 void scope::throw_failures() {
-  if (failures_.size() == 1) std::rethrow_exception(failures_.front());
-  if (!failures_.empty()) throw multiple_errors(std::move(failures_));
+  if (!failures_.empty()) std::rethrow_exception(detail::sum_of(std::move(failures_)));
 }
 
 // ---- the end ----

@@ -82,6 +82,9 @@ void signal_watch_deleter::operator()(signal_watch* w) const noexcept { delete w
 signal_source::signal_source(const std::vector<int>& signals)
     : watch_(new detail::signal_watch(signals)) {}
 
-promise<int> signal_source::next() { return watch_->next(); }
+promise<int> signal_source::next() {
+  if (watch_ == nullptr) throw contract_error("a signal source that was moved from is used");
+  return watch_->next();
+}
 
 }  // namespace fermata

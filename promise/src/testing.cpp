@@ -40,14 +40,15 @@ void test_loop::check() const {
 }
 
 heartbeat::heartbeat(event_loop& loop, std::chrono::nanoseconds interval)
-    : loop_(loop), interval_(interval), next_(loop.now() + interval) {
+    : loop_(loop), interval_(interval), next_(loop.after(interval)) {
+  if (interval.count() <= 0) throw contract_error("the interval of a heartbeat must be positive");
   loop_.start(*this, next_);
 }
 
 void heartbeat::run() noexcept {
   const time_point now = loop_.now();
   lateness_.push_back(now - next_);
-  next_ = std::max(next_ + interval_, now);  // missed beats are one late beat
+  next_ = std::max(later(next_, interval_), now);  // missed beats are one late beat
   loop_.start(*this, next_);
 }
 

@@ -109,7 +109,10 @@ terminal::~terminal() {
 }
 
 window_size terminal::size() const { return size_of(control_.get()); }
-promise<window_size> terminal::size_changed() { return resizing::next(resizing_); }
+promise<window_size> terminal::size_changed() {
+  if (resizing_ == nullptr) throw contract_error("a terminal that was moved from is used");
+  return resizing::next(resizing_);
+}
 raw_mode terminal::make_raw() const { return raw_mode(copy_of(control_.get())); }
 
 }  // namespace fermata

@@ -96,6 +96,29 @@ TEST_CASE("blocks that are wanted again and again are kept", "[loop][block_cache
   CHECK(kept == 3 * always);
 }
 
+TEST_CASE("a loop that sleeps wakes up to give back what nobody wants", "[loop][block_cache]") {
+  if (!fermata::detail::caches_blocks) return;
+  struct until_given_back {
+    const bool& is_late;
+    [[nodiscard]] bool is_pending() const { return !is_late && block_cache::bytes_kept() > always; }
+    void get() && {}
+  };
+  bool is_late = false;
+  std::size_t kept = 0;
+  std::uint64_t polls = 0;
+  on_a_thread([&] {
+    fermata::event_loop loop;
+    const fermata::timer late(loop, 60s, [&] { is_late = true; });
+    use_at_once(5 * always);
+    loop.run([&] { return until_given_back{is_late}; });
+    kept = block_cache::bytes_kept();
+    polls = loop.metrics().polls;
+  });
+  CHECK_FALSE(is_late);
+  CHECK(kept <= always);
+  CHECK(polls < 100);  // it has slept in between
+}
+
 TEST_CASE("a loop gives back what nobody wants", "[loop][block_cache]") {
   if (!fermata::detail::caches_blocks) return;
   bool was_more = false;

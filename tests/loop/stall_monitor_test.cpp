@@ -299,6 +299,16 @@ TEST_CASE("stacks are safe while exceptions are thrown in a tight loop", "[loop]
   CHECK(seen.size() >= 20);
 }
 
+TEST_CASE("a limit that is not positive is refused", "[loop][stall]") {
+  for (const auto limit :
+       {&stall_options::limit, &stall_options::pool_limit, &stall_options::timer_limit}) {
+    stall_options options;
+    options.*limit = std::chrono::nanoseconds(0);
+    CHECK_THROWS_WITH(stall_monitor(std::move(options)),
+                      "the limits of a stall monitor must be positive");
+  }
+}
+
 TEST_CASE("a signal that cannot carry stacks is refused", "[loop][stall]") {
   stall_options options;
   options.signal = SIGTERM;

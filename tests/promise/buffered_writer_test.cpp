@@ -4,6 +4,7 @@
 #include "support/policy.hpp"
 
 #include <fermata/promise/buffered.hpp>
+#include <fermata/promise/pause.hpp>
 
 #include <catch2/catch.hpp>
 
@@ -65,6 +66,27 @@ TEST_CASE("a writer waits for a slow peer", "[promise][buffered]") {
   while (all.size() < 9) all += loop.run([&b = b] { return read_some(*b, 9); });
   CHECK(all == "123456789");
   loop.run([&] { return second; });
+}
+
+TEST_CASE("no write comes between what finish sends and the end", "[promise][buffered]") {
+  event_loop loop{fermata::testing::options_with(fermata::policy::always())};
+  auto [a, b] = memory_stream_pair(4);
+  buffered_writer writer(*a, 16);
+  const auto run = [&]() -> promise<> {
+    promise<> first = writer.write("12345678");
+    co_await first;
+    promise<> end = writer.finish();
+    promise<std::string> read = fermata::read_to_end(*b, 99);
+    while (end.is_pending()) {
+      promise<> between = writer.write("x");
+      CHECK(between.is_rejected());
+      static_cast<void>(between.error());
+      co_await fermata::pause();
+    }
+    const std::string all = co_await read;
+    CHECK(all == "12345678");
+  };
+  loop.run(run);
 }
 
 TEST_CASE("a flush that is cancelled half way goes on where it stopped", "[promise][buffered]") {

@@ -261,10 +261,23 @@ TEST_CASE("combinators: the end of the loop reaches the result", "[promise][comb
       test_loop loop(options_of_run());
       loop.run([&] { told = how(c.call(fermata::never<int>(), fermata::never<int>())); });
     }
+    const std::string closed = "cannot go on: the event loop has ended";
     REQUIRE(told.is_resolved());
-    CHECK(told.peek()->find("the event loop has ended") !=
-          (c.name == "all_settled" ? 0 : std::string::npos));
+    CHECK(*told.peek() == (c.name == "all_settled" ? closed + "," + closed : closed));
   }
+}
+
+TEST_CASE("combinators: the end of the loop hides no other error", "[promise][combine]") {
+  promise<std::string> told;
+  {
+    test_loop loop(options_of_run());
+    const auto run = [&] {
+      told = waits_for(fermata::join(fermata::rejected(fermata::error("bad")), fermata::never()));
+    };
+    loop.run(run);
+  }
+  REQUIRE(told.is_resolved());
+  CHECK(*told.peek() == "2 operations failed: bad; cannot go on: the event loop has ended");
 }
 
 TEST_CASE("combinators: settled promises give a settled one at once", "[promise][combine]") {

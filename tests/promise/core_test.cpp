@@ -229,6 +229,17 @@ TEST_CASE("resolve_now runs the waiters inside the call", "[promise][core]") {
   CHECK(order == "ab!");
 }
 
+TEST_CASE("state says what a promise is", "[promise][core]") {
+  const event_loop loop(options_of_run());
+  auto [p, r] = make_promise<int>();
+  CHECK(p.state() == fermata::promise_state::pending);
+  r.resolve(1);
+  CHECK(p.state() == fermata::promise_state::resolved);
+  const auto bad = fermata::rejected(std::runtime_error("bad"));
+  CHECK(bad.state() == fermata::promise_state::rejected);
+  CHECK(bad.error() != nullptr);
+}
+
 TEST_CASE("async_trace names the sites a promise waits at, or was rejected through",
           "[promise][core]") {
   event_loop loop(options_of_run());

@@ -4,11 +4,16 @@
 
 #include <fermata/promise/channel.hpp>
 #include <fermata/promise/context.hpp>
+#include <fermata/promise/detach.hpp>
 #include <fermata/promise/event.hpp>
+#include <fermata/promise/executor.hpp>
 #include <fermata/promise/generator.hpp>
 #include <fermata/promise/mutex.hpp>
 #include <fermata/promise/pause.hpp>
+#include <fermata/promise/run_in_loop.hpp>
+#include <fermata/promise/scope.hpp>
 #include <fermata/promise/sleep.hpp>
+#include <fermata/promise/submit_to.hpp>
 #include <fermata/promise/test_loop.hpp>
 
 #include <catch2/catch.hpp>
@@ -104,13 +109,56 @@ promise<> calls(sites& expected, sites& seen) {
   expected.push_back(line() + 1);
   const fermata::timer t(loop, 1ms, held);
   co_await fermata::sleep_for(2ms);
+  co_await fermata::pause();
+  expected.push_back(line() + 1);
+  promise<> submitted = fermata::submit_to(loop, held);
+  co_await submitted;
+  fermata::executor_options of_one;
+  of_one.threads = 0;
+  of_one.helps = fermata::helping::yes;
+  fermata::executor helper(of_one);
+  const auto held_too = [&seen] {
+    hold(seen);
+    return fermata::ready();
+  };
+  expected.push_back(line() + 1);
+  promise<> helped = helper.submit(held_too);
+  co_await helped;
+}
+
+promise<> forks(sites& expected, sites& seen) {
+  const auto held = [&seen] {
+    hold(seen);
+    return fermata::ready();
+  };
+  const auto body = [&](fermata::scope& s) -> promise<> {
+    co_await fermata::pause();
+    expected.push_back(line()), s.fork(held);
+    expected.push_back(line()), s.fork("named", held);
+    expected.push_back(line()), s.fork_daemon(held);
+    expected.push_back(line() + 1);
+    promise<> own = s.fork_promise(held);
+    co_await own;
+  };
+  promise<> all = fermata::scope::run(body);
+  co_await all;
+}
+
+promise<> called_back(sites& expected, sites& seen) {
+  const auto job = [&] {
+    const auto held = [&seen] { hold(seen); };
+    expected.push_back(line()), fermata::run_in_loop(held);
+    expected.push_back(line()), static_cast<void>(fermata::run_in_loop_no_wait(held));
+  };
+  promise<> detached = fermata::detach(job);
+  co_await detached;
 }
 
 }  // namespace
 
 TEST_CASE("a step is named by the last wait, call or check before it", "[promise][availability]") {
   fermata::test_loop loop(options_of_run());
-  const auto run = GENERATE(waits, callbacks, generated, calls);
+  const auto run = GENERATE(waits, callbacks, generated, calls, forks, called_back);
   sites expected;
   sites seen;
   loop.run([&] { return run(expected, seen); });

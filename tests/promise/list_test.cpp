@@ -3,6 +3,7 @@
 #include "support/policy.hpp"
 
 #include <fermata/promise/list.hpp>
+#include <fermata/promise/pause.hpp>
 #include <fermata/promise/test_loop.hpp>
 
 #include <catch2/catch.hpp>
@@ -228,6 +229,30 @@ TEST_CASE("list: a million settled items need no stack", "[promise][list]") {
     REQUIRE(values.size() == million);
     CHECK(values.back() == 2 * (million - 1));
   }
+}
+
+TEST_CASE("list: all at once are started one in a step, and end in steps", "[promise][list]") {
+  constexpr int items = 1000;
+  fermata::event_loop loop(options_with(fermata::policy::always()));
+  std::vector<fermata::resolver<int>> ends;
+  const auto wait = [&](int) {
+    auto made = fermata::make_promise<int>();
+    ends.push_back(std::move(made.settle));
+    return std::move(made.future);
+  };
+  const auto run = [&]() -> promise<> {
+    const std::uint64_t before = loop.metrics().looks;
+    auto mapped = list::map(first_numbers(items), wait, at_most::all);
+    CHECK(ends.size() == 1);
+    while (ends.size() < items) co_await fermata::pause();
+    CHECK(loop.metrics().looks - before >= items);
+    for (auto& end : ends) end.resolve(1);
+    const std::uint64_t all_ended = loop.metrics().looks;
+    const std::vector<int> ones = co_await std::move(mapped);
+    CHECK(ones.size() == items);
+    CHECK(loop.metrics().looks - all_ended >= 2 * items);  // each worker's end, each value
+  };
+  loop.run(run);
 }
 
 TEST_CASE("list: every loop looks at least once an item", "[promise][list]") {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Nothing wakes or drops thousands in one step: the first 256 at once, the others in steps.
+#include "support/policy.hpp"
 
 #include <fermata/promise/broadcast.hpp>
 #include <fermata/promise/cancel.hpp>
@@ -54,6 +55,32 @@ void check_steps(fermata::event_loop& loop, const std::vector<promise<T>>& all) 
 }
 
 }  // namespace
+
+TEST_CASE("the errors of many end in steps", "[promise][errors]") {
+  fermata::event_loop loop(fermata::testing::options_with(fermata::policy::always()));
+  struct counted : std::runtime_error {
+    explicit counted(std::shared_ptr<int> c) : std::runtime_error("one"), count(std::move(c)) {}
+    std::shared_ptr<int> count;
+  };
+  const auto count = std::make_shared<int>(0);
+  const auto run = [&]() -> promise<> {
+    std::vector<promise<>> all;
+    while (all.size() < many) all.push_back(fermata::rejected(counted(count)));
+    promise<> joined = fermata::join(std::move(all));
+    try {
+      co_await joined;
+    } catch (const fermata::multiple_errors& e) {
+      CHECK(e.errors().size() == many);
+    }
+  };  // the frame has the last copy of what it caught
+  loop.run(run);
+  const auto left = [&] { return static_cast<std::size_t>(count.use_count()) - 1; };
+  CHECK(left() == many - batch);
+  loop.run([&]() -> promise<> {
+    while (left() > 0) co_await fermata::pause();
+  });
+  CHECK(left() == 0);
+}
 
 TEST_CASE("an event wakes many in steps", "[promise][sync]") {
   fermata::event_loop loop;

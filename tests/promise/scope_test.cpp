@@ -127,6 +127,20 @@ TEST_CASE("scope: at the end of the loop its callables outlive its children", "[
   CHECK(p.is_resolved());
 }
 
+TEST_CASE("scope: children that end with the loop are one failure", "[promise][scope]") {
+  promise<std::string> told;
+  {
+    test_loop loop(options_of_run());
+    const auto body = [](fermata::scope& s) {
+      for (int i = 0; i < 3; ++i) s.fork([] { return fermata::never(); });
+      return fermata::never();
+    };
+    loop.run([&] { told = waits_for(fermata::scope::run(body)); });
+  }
+  REQUIRE(told.is_resolved());
+  CHECK(*told.peek() == "cannot go on: the event loop has ended");
+}
+
 TEST_CASE("scope: fork_promise keeps what its function throws to itself", "[promise][scope]") {
   test_loop loop(options_of_run());
   const auto run = [] {

@@ -84,6 +84,15 @@ TEST_CASE("submit_to runs on the other loop and brings values and promises back"
   CHECK(loop.run([&] { return submit_to(loop, [] { return 3; }); }) == 3);
 }
 
+TEST_CASE("async_trace names the line of a call to another loop", "[promise][submit_to]") {
+  event_loop there(options_of_run());
+  event_loop loop(options_of_run());
+  const auto line = std::to_string(__LINE__ + 1);
+  const promise<int> call = submit_to(there, [] { return 1; });
+  CHECK(fermata::async_trace(call) ==
+        "pending\n  waits at promise/submit_to_test.cpp:" + line + "\n");
+}
+
 TEST_CASE("exceptions cross from loop to loop", "[promise][submit_to]") {
   loop_thread other(options_of_run());
   event_loop loop(options_of_run());

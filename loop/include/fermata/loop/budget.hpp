@@ -50,6 +50,7 @@ public:
   [[nodiscard]] static constexpr policy each_bind() { return {kind::each_bind, 0}; }
   [[nodiscard]] static constexpr policy quanta(std::uint32_t n) { return {kind::quanta, n}; }
   [[nodiscard]] static constexpr policy always() { return {kind::always, 0}; }
+  /// Where `slice` is not positive it is used up at once, at each check.
   [[nodiscard]] static constexpr policy budget(std::chrono::nanoseconds slice = default_slice) {
     return {kind::budget, slice.count()};
   }

@@ -181,8 +181,7 @@ public:
   [[nodiscard]] time_point now() const noexcept { return time_.now(); }
   /// The time `d` from now, and where that is no time any more the last one there is.
   [[nodiscard]] time_point after(std::chrono::nanoseconds d) const noexcept {
-    const time_point from = now();
-    return d > time_point::max() - from ? time_point::max() : from + d;
+    return later(now(), d);
   }
   [[nodiscard]] bool has_virtual_time() const noexcept { return time_.virtual_time() != nullptr; }
   [[nodiscard]] const loop_metrics& metrics() const noexcept { return metrics_; }

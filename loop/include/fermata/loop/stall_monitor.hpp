@@ -85,7 +85,7 @@ struct stall_counts {
 
 class stall_monitor {
 public:
-  /// Throws: `contract_error` where the signal cannot be used.
+  /// Throws: `contract_error` where the signal cannot be used or a limit is not positive.
   explicit stall_monitor(stall_options options = {});
   /// The same, and watches `loop` under the name `loop`.
   explicit stall_monitor(event_loop& loop, stall_options options = {});

@@ -11,6 +11,11 @@ namespace fermata {
 
 using time_point = std::chrono::steady_clock::time_point;
 
+/// The time `d` after `t`, and where that is no time any more the last one there is.
+[[nodiscard]] constexpr time_point later(time_point t, std::chrono::nanoseconds d) noexcept {
+  return d > time_point::max() - t ? time_point::max() : t + d;
+}
+
 /// A clock that stands still until it is moved. A loop on it advances it by the declared cost of
 /// every step, and to the next timer when nothing is ready.
 class virtual_clock {

@@ -19,8 +19,9 @@
 ///          else it is dropped as seen. A cancel of the result goes on to all that are pending.
 /// Pauses:  may, over more than 1,024 promises: between pieces of so many when somebody waits.
 /// Thread:  loop.
-/// Rejects: with the only error, or `multiple_errors` for several; `cancelled` where there is no
-///          other error; `contract_error` for a value that can only be moved and has other holders.
+/// Rejects: with the only error, or `multiple_errors` for several; one `loop_closed` where all of
+///          them are that; `cancelled` where there is no other error; `contract_error` for a value
+///          that can only be moved and has other holders.
 /// Throws:  `contract_error` for the first of no promise at all, and for a promise that was moved
 ///          from.
 /// Cost:    one allocation where all have settled; else one more and a waiter for each that is

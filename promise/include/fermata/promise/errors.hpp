@@ -36,6 +36,10 @@ namespace detail {
 /// 100,000 of them allocate nothing.
 [[nodiscard]] const std::exception_ptr& plain_cancelled() noexcept;
 
+/// What failures of things that were waited for together are as one: null for none, one that is
+/// alone itself, one `loop_closed` where all of them are that, else `multiple_errors`.
+[[nodiscard]] std::exception_ptr sum_of(std::vector<std::exception_ptr> errors);
+
 }  // namespace detail
 
 /// Whoever was to resolve the promise is gone.
@@ -47,7 +51,8 @@ public:
 /// Several operations failed that were waited for together.
 ///
 /// Shape: `errors()` has them all in the order of the arguments, `cancelled` left out; `what()`
-///        joins the texts of the first `told`.
+///        joins the texts of the first `told`. Where all that was waited for ended with the loop,
+///        it is one `loop_closed` and not this.
 class multiple_errors : public error {
 public:
   static constexpr std::size_t told = 10;

@@ -25,6 +25,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <source_location>
 #include <utility>
 #include <vector>
 
@@ -106,21 +107,25 @@ private:
 };
 
 template <typename F>
-auto run_seated(executor_room::seat seat, F f) -> std::invoke_result_t<F&> {
+auto run_seated(executor_room::seat seat, F f, std::source_location site)
+    -> std::invoke_result_t<F&> {
   if (const mailbox_ptr* there = seat.letters()) {
-    auto away = submit_to(*there, std::move(f));
+    auto away = submit_to(*there, std::move(f), site);
     co_return co_await std::move(away);
   }
+  note_site(site);
   auto here = in_class(latency_class::bulk, std::move(f));
   co_return co_await std::move(here);
 }
 
 template <typename F>
-auto run_when_seated(std::shared_ptr<executor_room> room, unsigned weight, F f)
-    -> std::invoke_result_t<F&> {
+auto run_when_seated(std::shared_ptr<executor_room> room,
+                     unsigned weight,
+                     F f,
+                     std::source_location site) -> std::invoke_result_t<F&> {
   promise<executor_room::seat> turn = room->wait(weight);
   executor_room::seat seat = co_await std::move(turn);
-  auto job = run_seated(std::move(seat), std::move(f));
+  auto job = run_seated(std::move(seat), std::move(f), site);
   co_return co_await std::move(job);
 }
 
@@ -134,18 +139,23 @@ public:
   ~executor();
 
   template <std::invocable F>
-  auto submit(F f, unsigned weight = detail::executor_room::whole) -> std::invoke_result_t<F&> {
+  auto submit(F f,
+              unsigned weight = detail::executor_room::whole,
+              std::source_location site = std::source_location::current())
+      -> std::invoke_result_t<F&> {
     check<F>();
-    return detail::run_when_seated(room_, weight, std::move(f));
+    return detail::run_when_seated(room_, weight, std::move(f), site);
   }
   /// Nothing where no thread has room at once, or others wait; `f` is then gone.
   template <std::invocable F>
-  auto try_submit(F f, unsigned weight = detail::executor_room::whole)
+  auto try_submit(F f,
+                  unsigned weight = detail::executor_room::whole,
+                  std::source_location site = std::source_location::current())
       -> std::optional<std::invoke_result_t<F&>> {
     check<F>();
     auto seat = room_->find(weight);
     if (!seat) return std::nullopt;
-    return detail::run_seated(std::move(*seat), std::move(f));
+    return detail::run_seated(std::move(*seat), std::move(f), site);
   }
   [[nodiscard]] executor_counts counts() const noexcept { return room_->counts(); }
 

@@ -4,6 +4,7 @@
 /// Shape:    a timer every `interval`; each beat notes how long after its time it ran.
 /// Units:    nanoseconds on the loop's time source.
 /// Thread:   loop.
+/// Throws:   `contract_error` for an interval that is not positive.
 /// Cost:     8 bytes and one timer a beat.
 /// Lifetime: the loop outlives the heartbeat, which stops when it is destroyed.
 #pragma once

@@ -39,8 +39,8 @@ public:
   }
   /// Thread: that of a loop.
   template <std::invocable F>
-  auto submit(F f) {
-    return submit_to(letters_, std::move(f));
+  auto submit(F f, std::source_location site = std::source_location::current()) {
+    return submit_to(letters_, std::move(f), site);
   }
 
 private:

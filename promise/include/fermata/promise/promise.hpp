@@ -22,6 +22,7 @@
 #include <fermata/promise/keeps_thread.hpp>
 
 #include <concepts>
+#include <cstdint>
 #include <optional>
 #include <source_location>
 #include <string>
@@ -86,6 +87,9 @@ struct has_handle {};
 
 }  // namespace detail
 
+/// What a promise may be; also `is_pending`, `is_resolved` and `is_rejected`.
+enum class promise_state : std::uint8_t { pending, resolved, rejected };
+
 template <typename T>
 class [[nodiscard]] promise {
 public:
@@ -108,6 +112,10 @@ public:
   [[nodiscard, gnu::always_inline]] bool is_pending() const { return root().is_pending(); }
   [[nodiscard]] bool is_resolved() const { return root().now() == detail::phase::resolved; }
   [[nodiscard]] bool is_rejected() const { return root().now() == detail::phase::rejected; }
+  [[nodiscard]] promise_state state() const {
+    if (is_pending()) return promise_state::pending;
+    return is_resolved() ? promise_state::resolved : promise_state::rejected;
+  }
   /// The rejection, which then counts as seen; null unless rejected.
   [[nodiscard]] std::exception_ptr error() const { return root().error(); }
   /// The value, or nullptr unless resolved. Not for promise<>.
@@ -268,8 +276,10 @@ template <typename T = void>
 
 /// The same where a cancel means work: `on_cancel()` is called once and must see to it that the
 /// resolver is used soon, with `cancelled` or with a result that came first.
+/// `site` is what `async_trace` shows while it is pending.
 template <typename T = void>
-[[nodiscard]] promise_and_resolver<T> make_task(unique_function<void()> on_cancel);
+[[nodiscard]] promise_and_resolver<T> make_task(
+    unique_function<void()> on_cancel, std::source_location site = std::source_location::current());
 
 /// A promise that has the value already.
 template <typename T>

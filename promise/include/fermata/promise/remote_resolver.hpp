@@ -15,6 +15,7 @@
 
 #include <fermata/promise/detail/crossing.hpp>
 
+#include <source_location>
 #include <stop_token>
 #include <utility>
 
@@ -89,27 +90,30 @@ struct remote_promise {
   remote_resolver<T> settle;
 
   /// `waits`: a cancel leaves the promise pending until the other end has been used.
-  [[nodiscard]] static remote_promise make(bool waits) {
+  [[nodiscard]] static remote_promise make(bool waits, std::source_location site) {
     event_loop& here = event_loop::current();
     auto* end = new detail::remote_end<T>;
-    promise<T> p = end->open(here, [end, waits] {
+    const auto on_cancel = [end, waits] {
       end->add_ref();
       end->stop.request_stop();
       if (!waits) end->close(detail::plain_cancelled());
       end->release();
-    });
+    };
+    promise<T> p = end->open(here, on_cancel, site);
     return {std::move(p), remote_resolver<T>(end)};
   }
 };
 
 template <typename T = void>
-[[nodiscard]] remote_promise<T> make_remote_promise() {
-  return remote_promise<T>::make(false);
+[[nodiscard]] remote_promise<T> make_remote_promise(
+    std::source_location site = std::source_location::current()) {
+  return remote_promise<T>::make(false, site);
 }
 
 template <typename T = void>
-[[nodiscard]] remote_promise<T> make_remote_task() {
-  return remote_promise<T>::make(true);
+[[nodiscard]] remote_promise<T> make_remote_task(
+    std::source_location site = std::source_location::current()) {
+  return remote_promise<T>::make(true, site);
 }
 
 }  // namespace fermata

@@ -2,7 +2,8 @@
 /// The way back from a detached job to its loop while it runs: `run_in_loop(f)`.
 ///
 /// Shape:    `f` is called on the loop; the worker waits for its result or, where it returns a
-///           promise, for what that settles with. `run_in_loop_no_wait(f)` does not wait.
+///           promise, for what that settles with. `run_in_loop_no_wait(f)` does not wait. Until
+///           its first check reports of `f` name the line of the call.
 /// Pauses:   it blocks the worker's thread, so it is refused on a thread that runs a loop.
 /// Thread:   the first form: within a detached job, whose loop is meant. With a mailbox: any thread
 ///           that runs no loop.
@@ -18,6 +19,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <optional>
+#include <source_location>
 #include <type_traits>
 #include <utility>
 
@@ -40,6 +42,7 @@ public:
 /// A call that crosses to a loop and stands on the stack of the thread that waits for it.
 class blocking_call : public letter {
 public:
+  explicit blocking_call(std::source_location site) noexcept : site_(site) {}
   /// Thread: one that runs no loop, and which waits here.
   void send_and_wait(mailbox& to);
 
@@ -57,6 +60,7 @@ private:
   void drop() noexcept final;
   void fail(std::exception_ptr why) noexcept;
 
+  const std::source_location site_;
   std::mutex mutex_;
   std::condition_variable answered_;
   bool is_answered_ = false;
@@ -77,7 +81,7 @@ public:
   };
   using result = typename unwrapped<given>::type;
 
-  explicit blocking_call_of(F& f) : call_(f) {}
+  blocking_call_of(F& f, std::source_location site) : blocking_call(site), call_(f) {}
   result get() {
     if (error_) std::rethrow_exception(std::move(error_));
     if constexpr (!std::is_void_v<result>) return std::move(*value_);
@@ -119,15 +123,19 @@ private:
 }  // namespace detail
 
 template <std::invocable F>
-auto run_in_loop(const mailbox_ptr& loop, F f) -> typename detail::blocking_call_of<F>::result {
-  detail::blocking_call_of<F> call(f);
+auto run_in_loop(const mailbox_ptr& loop,
+                 F f,
+                 std::source_location site = std::source_location::current()) ->
+    typename detail::blocking_call_of<F>::result {
+  detail::blocking_call_of<F> call(f, site);
   call.send_and_wait(*loop);
   return call.get();
 }
 
 template <std::invocable F>
-auto run_in_loop(F f) -> typename detail::blocking_call_of<F>::result {
-  return run_in_loop(detail::served_loop("run_in_loop").letters(), std::move(f));
+auto run_in_loop(F f, std::source_location site = std::source_location::current()) ->
+    typename detail::blocking_call_of<F>::result {
+  return run_in_loop(detail::served_loop("run_in_loop").letters(), std::move(f), site);
 }
 
 /// False: the loop ends and `f` is dropped; but for that it is called on the loop, once.

@@ -6,9 +6,10 @@
 ///           have run. One failure cancels all the rest; a cancel of the result cancels all.
 /// Pauses:   may, while more than 256 children are told of a cancel.
 /// Thread:   loop.
-/// Rejects:  with the failures of the body and of forked children (`multiple_errors` for several),
-///           `timed_out` where the time limit was over, else `cancelled` where the body was
-///           cancelled. A child's `cancelled` is no failure.
+/// Rejects:  with the failures of the body and of forked children (`multiple_errors` for several,
+///           but one `loop_closed` where all of them are that), `timed_out` where the time limit
+///           was over, else `cancelled` where the body was cancelled. A child's `cancelled` is no
+///           failure.
 /// Cost:     a child is two allocations beside its own, and one reading of the clock.
 /// Lifetime: the scope ends with the result; callables live until their promise has settled.
 #pragma once
@@ -235,6 +236,7 @@ void scope::start(std::string name, F f, kind k, const site& at) {
   static_assert(detail::any_promise<std::invoke_result_t<F&>>,
                 "what a scope forks returns a promise");
   if (is_cancelled_) return;
+  detail::note_site(at);  // where the child is until its first check
   auto c = std::make_unique<child_of<F>>(*this, std::move(name), k, at, std::move(f));
   const promise<> p = c->begin();
   adopt(std::move(c), detail::access::root(p));
@@ -244,6 +246,7 @@ template <typename F>
 auto scope::fork_promise(std::string name, F f, site at) -> std::invoke_result_t<F&> {
   using out = detail::promised_t<std::invoke_result_t<F&>>;
   if (is_cancelled_) return rejected<out>(reason());
+  detail::note_site(at);
   auto c = std::make_unique<child_of<F>>(*this, std::move(name), kind::child, at, std::move(f));
   const promise<out> p = c->begin();
   const promise<> end = detail::then<void>(p, [](promise<out> settled) {

@@ -9,6 +9,7 @@
 
 #include <fermata/promise/promise.hpp>
 
+#include <algorithm>
 #include <chrono>
 
 namespace fermata {
@@ -97,7 +98,8 @@ promise<T> with_timeout(std::chrono::nanoseconds d, promise<T> p) {
 /// The same at a time of the loop's clock. What has settled by now is not late.
 template <typename T>
 promise<T> with_deadline(time_point t, promise<T> p) {
-  return detail::timeout_node<T>::make(t, t - event_loop::current().now(), std::move(p));
+  const time_point now = event_loop::current().now();
+  return detail::timeout_node<T>::make(t, std::max(t, now) - now, std::move(p));
 }
 
 }  // namespace fermata

@@ -11,6 +11,8 @@
 /// Thread:   loop; the other one may be of any thread, also of this one. A mailbox is safe for
 ///           ever, an `event_loop&` while that loop exists.
 /// Rejects:  what `f` throws or rejects with, `cancelled`, `loop_closed`.
+/// Site:     until its first check reports of `f` name the line of the call; so does `async_trace`
+///           of the promise while that is pending.
 /// Cost:     three allocations, and a wake-up for each of the loops that sleeps.
 /// Lifetime: values cross by move; what `f` refers to lives until the promise has settled.
 #pragma once
@@ -20,6 +22,7 @@
 
 #include <atomic>
 #include <optional>
+#include <source_location>
 #include <type_traits>
 #include <utility>
 
@@ -45,11 +48,12 @@ public:
   using given = std::invoke_result_t<F&>;
   using result = awaited_result_t<F>;
 
-  remote_call(mailbox_ptr there, F&& f)
-      : there_(std::move(there)), call_(std::move(f)), go_(*this), stop_(*this) {}
+  remote_call(mailbox_ptr there, F&& f, std::source_location site)
+      : there_(std::move(there)), call_(std::move(f)), site_(site), go_(*this), stop_(*this) {}
 
   promise<result> start(event_loop& here) {
-    promise<result> p = this->open(here, [this] { ask_to_stop(); });
+    promise<result> p = this->open(
+        here, [this] { ask_to_stop(); }, site_);
     if (!there_->send(go_)) {
       this->close(std::make_exception_ptr(loop_closed()));
       this->release();  // the half that would have gone
@@ -95,6 +99,7 @@ private:
       answer_closed();
       return;
     }
+    note_site(site_);
     try {
       if (is_stopped_.load()) throw cancelled();
       if (!call_now()) return;
@@ -131,6 +136,7 @@ private:
 
   mailbox_ptr there_;
   std::optional<F> call_;
+  std::source_location site_;
   go_letter go_;
   stop_letter stop_;
   std::atomic<bool> is_stopped_ = false;
@@ -140,15 +146,19 @@ private:
 }  // namespace detail
 
 template <std::invocable F>
-auto submit_to(const mailbox_ptr& there, F f) -> promise<detail::awaited_result_t<F>> {
+auto submit_to(const mailbox_ptr& there,
+               F f,
+               std::source_location site = std::source_location::current())
+    -> promise<detail::awaited_result_t<F>> {
   event_loop& here = event_loop::current();
-  auto* call = new detail::remote_call<F>(there, std::move(f));
+  auto* call = new detail::remote_call<F>(there, std::move(f), site);
   return call->start(here);
 }
 
 template <std::invocable F>
-auto submit_to(event_loop& there, F f) -> promise<detail::awaited_result_t<F>> {
-  return submit_to(there.letters(), std::move(f));
+auto submit_to(event_loop& there, F f, std::source_location site = std::source_location::current())
+    -> promise<detail::awaited_result_t<F>> {
+  return submit_to(there.letters(), std::move(f), site);
 }
 
 }  // namespace fermata

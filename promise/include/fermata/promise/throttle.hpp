@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <list>
 #include <memory>
@@ -54,7 +55,7 @@ public:
     return waiting_.empty() && now >= next_;
   }
   [[nodiscard]] bool is_awaited() const noexcept { return !waiting_.empty(); }
-  void take_turn(time_point now) noexcept { next_ = std::max(next_, now) + each_; }
+  void take_turn(time_point now) noexcept { next_ = later(std::max(next_, now), each_); }
   promise<> wait(std::shared_ptr<std::size_t> total);
   void run() noexcept override;
 
@@ -81,7 +82,14 @@ public:
         options.max_keys == 0) {
       throw contract_error("a throttle of nothing would let nobody through");
     }
-    each_ = options.per / static_cast<std::int64_t>(options.count);
+    // Rounded up: nobody goes on early, and a rate beyond one in a nanosecond is that one.
+    const auto per = static_cast<std::uint64_t>(options.per.count());
+    const std::uint64_t count = std::min<std::uint64_t>(options.count, per);
+    each_ = std::chrono::nanoseconds(per / count + (per % count == 0 ? 0 : 1));
+    const auto most = std::chrono::nanoseconds::max() / each_;
+    const auto debts = static_cast<std::int64_t>(
+        std::min<std::uint64_t>(options.burst - 1, static_cast<std::uint64_t>(most)));
+    tolerated_ = debts * each_;
   }
 
   promise<> acquire(const Key& key) {
@@ -122,7 +130,7 @@ private:
       return &*found->second;
     }
     if (order_.size() >= options_.max_keys && !make_room(now)) return nullptr;
-    order_.emplace_back(key, each_, each_ * static_cast<std::int64_t>(options_.burst - 1));
+    order_.emplace_back(key, each_, tolerated_);
     places_.emplace(key, std::prev(order_.end()));
     return &order_.back();
   }
@@ -141,6 +149,7 @@ private:
 
   throttle_options options_;
   std::chrono::nanoseconds each_{};
+  std::chrono::nanoseconds tolerated_{};
   std::list<entry> order_;  // the one that was asked for longest ago first
   std::unordered_map<Key, typename std::list<entry>::iterator, Hash> places_;
   std::shared_ptr<std::size_t> waiting_;

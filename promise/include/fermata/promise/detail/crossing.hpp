@@ -25,8 +25,8 @@ public:
   // ---- home ----
 
   /// Makes the promise. `on_cancel` is called on the loop while it is pending.
-  promise<T> open(event_loop& loop, unique_function<void()> on_cancel) {
-    auto made = make_task<T>(std::move(on_cancel));
+  promise<T> open(event_loop& loop, unique_function<void()> on_cancel, std::source_location site) {
+    auto made = make_task<T>(std::move(on_cancel), site);
     settle_ = std::move(made.settle);
     home_ = loop.letters();
     move_in(loop);

@@ -19,8 +19,8 @@ promise_and_resolver<T> make_promise() {
 }
 
 template <typename T>
-promise_and_resolver<T> make_task(unique_function<void()> on_cancel) {
-  detail::state<T>* s = new detail::task_state<T>(std::move(on_cancel));
+promise_and_resolver<T> make_task(unique_function<void()> on_cancel, std::source_location site) {
+  detail::state<T>* s = new detail::task_state<T>(std::move(on_cancel), site);
   return {detail::access::handle(s), detail::access::end(s)};
 }
 

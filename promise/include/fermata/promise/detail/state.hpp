@@ -10,12 +10,12 @@
 
 #include <fermata/loop/block_cache.hpp>
 #include <fermata/loop/event_loop.hpp>
+#include <fermata/promise/detail/rejection.hpp>
 #include <fermata/promise/errors.hpp>
 
 #include <cstdint>
 #include <exception>
 #include <memory>
-#include <source_location>
 #include <utility>
 #include <variant>
 
@@ -30,48 +30,6 @@ class state_base;
 
 /// What a single step may do at most when many waiters, links or promises end at once.
 inline constexpr std::size_t batch = 256;
-
-/// The way of a rejection through binds and awaits, last first; the first 64 steps of it. Immutable
-/// and counted, not atomic.
-class rejection_path {
-public:
-  rejection_path() noexcept = default;
-  rejection_path(std::source_location site, const rejection_path& before) noexcept;
-  rejection_path(const rejection_path& other) noexcept : last_(other.last_) {
-    if (last_ != nullptr) ++last_->count;
-  }
-  rejection_path(rejection_path&& other) noexcept : last_(std::exchange(other.last_, nullptr)) {}
-  rejection_path& operator=(rejection_path other) noexcept {
-    std::swap(last_, other.last_);
-    return *this;
-  }
-  ~rejection_path() { release(); }
-
-  [[nodiscard]] bool empty() const noexcept { return last_ == nullptr; }
-  [[nodiscard]] std::source_location site() const noexcept { return last_->site; }
-  [[nodiscard]] rejection_path before() const noexcept;
-
-private:
-  struct step : in_cached_block {
-    std::source_location site;
-    std::uint32_t count = 1;
-    std::uint32_t length = 1;
-    step* before = nullptr;
-  };
-  explicit rejection_path(step* last) noexcept : last_(last) {}
-  [[nodiscard]] step* take() noexcept { return std::exchange(last_, nullptr); }
-  void release() noexcept;
-
-  step* last_ = nullptr;
-};
-
-/// What a coroutine has rethrown, and the way it came.
-struct thrown : in_cached_block {
-  thrown(std::exception_ptr e, rejection_path p) noexcept
-      : error(std::move(e)), path(std::move(p)) {}
-  std::exception_ptr error;
-  rejection_path path;
-};
 
 /// Where something waits, and for what.
 struct hop {
@@ -429,15 +387,18 @@ private:
 template <typename T>
 class task_state final : public leaf_state<T> {
 public:
-  explicit task_state(unique_function<void()> on_cancel) : on_cancel_(std::move(on_cancel)) {}
+  task_state(unique_function<void()> on_cancel, std::source_location site)
+      : on_cancel_(std::move(on_cancel)), site_(site) {}
 
 private:
+  hop describe() const noexcept override { return {site_}; }
   state_base* request_cancel() noexcept override {
     unique_function<void()> once = std::move(on_cancel_);  // it may end this state
     if (once) call_hook(once);
     return nullptr;
   }
   unique_function<void()> on_cancel_;
+  std::source_location site_;
 };
 
 /// Cancels what settles `s`, along the chain of what waits for what. Does not recurse; a chain of
