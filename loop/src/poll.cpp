@@ -162,7 +162,8 @@ detail::poller::found event_loop::wait_virtual(time_point now) {
 
 void event_loop::fire_due_timers(time_point now) {
   for (int i = 0; i < timers_per_poll; ++i) {
-    const std::chrono::nanoseconds lag = now - timers_.earliest();
+    // No clock has shown a time before its first.
+    const std::chrono::nanoseconds lag = now - std::max(timers_.earliest(), time_point());
     timer_node* n = timers_.pop_due(now);
     if (n == nullptr) break;
     ++metrics_.timers_fired;
