@@ -22,7 +22,8 @@ set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
     OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
 set(CPACK_STRIP_FILES ON)  # programs; archives by the script below
 set(CPACK_PRE_BUILD_SCRIPTS ${CMAKE_CURRENT_LIST_DIR}/strip_archives.cmake
-                            ${CMAKE_CURRENT_LIST_DIR}/place_configuration.cmake)
+                            ${CMAKE_CURRENT_LIST_DIR}/place_configuration.cmake
+                            ${CMAKE_CURRENT_LIST_DIR}/place_changelog.cmake)
 set(CPACK_THREADS 0)
 
 set(CPACK_COMPONENTS_ALL dev tools mirror)
@@ -58,7 +59,7 @@ it over HTTP from the first moment on, and follows upstream. Edit
 fermata-mirror.")
 set(CPACK_DEBIAN_MIRROR_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_MIRROR_PACKAGE_DEPENDS adduser)
-set(CPACK_DEBIAN_MIRROR_PACKAGE_RECOMMENDS "git, openssh-client")  # for local paths and ssh
+set(CPACK_DEBIAN_MIRROR_PACKAGE_RECOMMENDS "ca-certificates, git, openssh-client")  # https, local paths, ssh
 set(packaging ${CMAKE_CURRENT_SOURCE_DIR}/mirror/packaging)
 set(CPACK_DEBIAN_MIRROR_PACKAGE_CONTROL_EXTRA
     ${packaging}/postinst ${packaging}/prerm ${packaging}/postrm ${packaging}/conffiles)

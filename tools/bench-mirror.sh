@@ -6,11 +6,13 @@
 
 repeats=200
 small=opam-repository-depth1.git recent=opam-repository-recent.git
+secret=bench-mirror  # who knows it is not told to wait between two updates
 
 # start_mirror OPTION...: sets $mirror and $address once it serves.
 start_mirror() {
   : >"$work/out"
-  "$bin/fermata-mirror" --listen 127.0.0.1:0 --update-pause 0 "$@" >"$work/out" 2>"$work/log" &
+  FERMATA_UPDATE_SECRET=$secret "$bin/fermata-mirror" --listen 127.0.0.1:0 --update-pause 0 "$@" \
+    >"$work/out" 2>"$work/log" &
   mirror=$!
   children+=("$mirror")
   until grep -q '^serving' "$work/out"; do
@@ -34,11 +36,14 @@ phase() { # PHASE KEY
   sed -n "s/.*phase finished phase=$1 .*\b$2=\([0-9]*\).*/\1/p" "$work/log" | tail -n 1
 }
 updates() { curl -s "$address/status.json" | sed -n 's/.*"updates":{[^}]*"done":\([0-9]*\).*/\1/p'; }
-update() { # asks for one and waits for its end; who asks often has to wait
+ask_for_update() {
+  curl -s --fail -o /dev/null -H "X-Update-Secret: $secret" -X POST "$address/update"
+}
+update() { # asks for one and waits for its end
   local before read
   before=$(updates)
   read=$(grep -c 'finished phase=read' "$work/log") || true
-  until [ "$(curl -s -o /dev/null -w '%{http_code}' -X POST "$address/update")" = 202 ]; do sleep 0.5; done
+  ask_for_update
   until [ "$(updates)" -gt "$before" ]; do sleep 0.005; done
   until [ "$(grep -c 'finished phase=read' "$work/log")" -gt "$read" ]; do sleep 0.005; done
 }
@@ -72,10 +77,10 @@ bench_update() { # 30 merges
   local lines f
   for f in cpu gap_cpu gap; do : >"$work/$f"; done
   for _ in $(seq "$runs"); do
-    rm -rf "$work/moving.git"
+    rm -rf "$work/moving.git" "$work/kept-recent"
     cp -r "$data/$recent" "$work/moving.git"
     git -C "$work/moving.git" update-ref refs/heads/master old
-    start_mirror --remote "$moving/moving.git#master"
+    start_mirror --remote "$moving/moving.git#master" --skip-download --data "$work/kept-recent"
     wait_for_phase read
     git -C "$work/moving.git" update-ref refs/heads/master new
     lines=$(wc -l <"$work/log")
@@ -143,7 +148,7 @@ ask_whether_changed() { # CASE SECONDS
   grep -o "\"p99_us\":[0-9]*" "$work/probe" | sed -n 2p | cut -d: -f2 | awk "{ print \$1 / 1000 }" >>"$work/late.$1"
 }
 bench_conditional() { # p99 while the mirror does other things
-  local f i downloads commit
+  local f downloads commit
   for f in clone update downloads; do : >"$work/p99.$f"; : >"$work/late.$f"; done
   for _ in $(seq "$runs"); do
     git -C "$work/moving.git" update-ref refs/heads/master old
@@ -157,17 +162,16 @@ bench_conditional() { # p99 while the mirror does other things
     wait_for_phase read
     for commit in new old new old; do
       git -C "$work/moving.git" update-ref refs/heads/master "$commit"
-      curl -s -o /dev/null -X POST "$address/update"
+      ask_for_update
       ask_whether_changed update 0.5
     done
-    downloads=()
-    for i in $(seq 20); do
-      (while :; do curl -s -o /dev/null --limit-rate 4M "$address/index.tar.gz" || break; done) &
-      downloads+=($!)
-    done
+    # One process: twenty that start anew each second would take the probe's core from it.
+    for _ in $(seq 4000); do printf 'url = "%s/index.tar.gz"\noutput = "/dev/null"\n' "$address"; done |
+      curl -s --no-progress-meter --parallel --parallel-immediate --parallel-max 20 --limit-rate 4M --config - &
+    downloads=$!
     ask_whether_changed downloads 3
-    kill "${downloads[@]}"
-    wait "${downloads[@]}" 2>/dev/null || true
+    kill "$downloads" 2>/dev/null || true  # or it is through with all
+    wait "$downloads" 2>/dev/null || true
     stop_mirror
   done
   for f in clone update downloads; do

@@ -20,6 +20,7 @@ void run_sleepers(const settings& s);       // c9
 void run_one_hog(const settings& s);        // c12
 void run_many_hogs(const settings& s);      // c12m
 void run_checking_hogs(const settings& s);  // c12k
+void run_trace(const settings& s);          // trace
 
 /// Each serves on 127.0.0.1 until SIGTERM or SIGINT, and prints "ready" once it listens.
 void serve_echo(std::uint16_t port);

@@ -58,6 +58,7 @@ constexpr std::array cases = {
     named_case{"c12", bench::run_one_hog},
     named_case{"c12m", bench::run_many_hogs},
     named_case{"c12k", bench::run_checking_hogs},
+    named_case{"trace", bench::run_trace},
 };
 
 int refuse(std::string_view why) {

@@ -6,43 +6,25 @@
 //   c3_maybe      `maybe_pause` where nobody waits
 
 #include "cases.hpp"
+#include "pause_work.hpp"
 
-#include <fermata/promise/combine.hpp>
 #include <fermata/promise/pause.hpp>
 
 #include <cstddef>
-#include <utility>
-#include <vector>
 
 namespace bench {
 namespace {
 
 using fermata::promise;
 
-constexpr std::size_t tasks = 1000;
-constexpr std::size_t pauses_each = 50;
 constexpr std::size_t pauses_alone = 1000;
 constexpr std::size_t checks = 50'000;
-
-promise<> pause_often(std::size_t n, std::size_t& done) {
-  for (std::size_t i = 0; i < n; ++i) {
-    ++done;
-    co_await fermata::pause();
-  }
-}
 
 promise<> check_often(std::size_t n, std::size_t& done) {
   for (std::size_t i = 0; i < n; ++i) {
     ++done;
     co_await fermata::maybe_pause();
   }
-}
-
-promise<> pause_side_by_side(std::size_t& done) {
-  std::vector<promise<>> running;
-  running.reserve(tasks);
-  for (std::size_t i = 0; i < tasks; ++i) running.push_back(pause_often(pauses_each, done));
-  return fermata::join(std::move(running));
 }
 
 template <typename F>

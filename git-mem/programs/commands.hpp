@@ -5,6 +5,7 @@
 #include "output.hpp"
 
 #include <fermata/git_mem/object_store.hpp>
+#include <fermata/git_mem/remote.hpp>
 #include <fermata/promise/promise.hpp>
 
 #include <cstdint>
@@ -30,6 +31,7 @@ struct arguments {
   std::uint32_t depth = 0;
   std::string shallow_since;
   std::vector<std::string> shallow_exclude;
+  std::vector<std::string> also;
   std::string filter;
   std::string expected;
   bool force = false;
@@ -60,6 +62,9 @@ promise<int> export_command(const arguments& given, output& out);
 promise<int> push_command_line(const arguments& given, output& out);
 promise<int> rev_parse_command(const arguments& given, output& out);
 promise<int> serve_command(const arguments& given, output& out);
+
+// As git is told of a certificate that the system does not know: by GIT_SSL_CAINFO.
+fermata::git_mem::remote_options remote_of_environment();
 
 // The store that `file` holds.
 promise<fermata::git_mem::snapshot_ptr> open_saved(fermata::git_mem::object_store& into,

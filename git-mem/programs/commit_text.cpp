@@ -20,7 +20,8 @@ namespace {
 
 constexpr std::size_t tab_width = 8;
 
-bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+// As git has it: form feeds are text.
+bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
@@ -81,7 +82,8 @@ std::string_view take_line(std::string_view& rest) {
 }
 
 std::string date_text(const signature& s) {
-  const std::time_t local = (s.when.time_since_epoch() + s.offset()).count();
+  const bool is_date = s.has_zone && s.when.time_since_epoch().count() >= 0;  // else git reads none
+  const std::time_t local = is_date ? (s.when.time_since_epoch() + s.offset()).count() : 0;
   std::tm t{};
   ::gmtime_r(&local, &t);
   constexpr std::string_view days = "SunMonTueWedThuFriSat";
@@ -89,25 +91,37 @@ std::string date_text(const signature& s) {
   return fmt::format("{} {} {} {:02}:{:02}:{:02} {} {:+05}",
                      days.substr(static_cast<std::size_t>(t.tm_wday) * 3, 3),
                      months.substr(static_cast<std::size_t>(t.tm_mon) * 3, 3), t.tm_mday, t.tm_hour,
-                     t.tm_min, t.tm_sec, t.tm_year + 1900, s.zone);
+                     t.tm_min, t.tm_sec, t.tm_year + 1900, is_date ? s.zone : 0);
 }
 
 std::string shown(const short_names& names, const object_id& id) {
   return names.shorten(id, names.usual_digits());
 }
 
+// It ends at a NUL.
+std::string shown_message(const commit& c) {
+  return to_utf8(c.message.substr(0, c.message.find('\0')), c.encoding);
+}
+
 }  // namespace
 
-std::string log_block(const commit& c, const short_names& names) {
+std::string log_block(const commit& c, const short_names& names, const mailmap* people) {
   std::string out = "commit " + c.id.hex() + "\n";
   if (c.parents.size() > 1) {
     out += "Merge:";
     for (const object_id& p : c.parents) out += " " + shown(names, p);
     out += "\n";
   }
-  out += "Author: " + to_utf8(c.author.name, c.encoding) + " <" +
-         to_utf8(c.author.email, c.encoding) + ">\nDate:   " + date_text(c.author) + "\n\n";
-  const std::string message = to_utf8(c.message, c.encoding);
+  if (people != nullptr) {
+    signature author = c.author;
+    author.name = to_utf8(author.name, c.encoding);
+    author.email = to_utf8(author.email, c.encoding);
+    people->apply(author);
+    out +=
+        "Author: " + author.name + " <" + author.email + ">\nDate:   " + date_text(c.author) + "\n";
+  }
+  out += "\n";
+  const std::string message = shown_message(c);
   bool has_begun = false;
   for (std::string_view rest = message; !rest.empty();) {
     const std::string_view line = take_line(rest);
@@ -120,7 +134,7 @@ std::string log_block(const commit& c, const short_names& names) {
 
 std::string log_line(const commit& c, const short_names& names) {
   std::string out = shown(names, c.id) + " ";
-  const std::string message = to_utf8(c.message, c.encoding);
+  const std::string message = shown_message(c);
   bool has_begun = false;
   for (std::string_view rest = message; !rest.empty();) {
     const std::string_view line = take_line(rest);

@@ -10,13 +10,17 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <cctype>
+#include <climits>
 #include <clocale>
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 
 namespace {
 
@@ -58,8 +62,26 @@ std::string check_moment(const std::string& text) {
   return text + " is no date: say 2025-06-01, 2025-06-01T12:00:00 (UTC) or seconds since 1970";
 }
 
+std::string check_file_name(const std::string& text) {
+  return text.empty() ? "a file has a name" : "";
+}
+
+// One that clients can ask for as it is written.
+std::string check_path(const std::string& text) {
+  const bool is_plain = std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 ||
+           std::string_view("/-._~").find(char(c)) != std::string_view::npos;
+  });
+  const bool is_whole = text.starts_with('/') && !text.ends_with('/');
+  const bool is_straight = std::filesystem::path(text).lexically_normal().native() == text;
+  if (is_plain && is_whole && is_straight) return "";
+  return "\"" + text + "\" is no path of letters and digits as /repository.git";
+}
+
 // What of a remote's history and content comes.
 void add_extent(CLI::App* to, arguments& given) {
+  to->add_option("--also", given.also, "beside the branch: refs that begin so, as refs/tags/")
+      ->allow_extra_args(false);
   CLI::Option* depth = to->add_option("--depth", given.depth, "commits of history; 0: all");
   depth->capture_default_str();
   to->add_option("--shallow-since", given.shallow_since, "history back to this date")
@@ -83,7 +105,8 @@ void declare_receiving(CLI::App& app, arguments& given) {
   clone->add_option("URL", given.url, "git://host/path, http(s)://..., ssh, a path; #branch")
       ->required();
   add_extent(clone, given);
-  clone->add_option("--save", given.file, "writes the store to this file");
+  clone->add_option("--save", given.file, "writes the store to this file")
+      ->check(CLI::Validator(check_file_name, "FILE"));
   clone
       ->add_option(
           "--verify", given.verify,
@@ -111,9 +134,10 @@ void declare_reading(CLI::App& app, arguments& given) {
   what->add_flag("-t", given.type, "its type");
   what->add_flag("-s", given.size, "its size in bytes");
   what->add_flag("-p", given.print, "its content; trees as ls-tree lists them");
-  what->add_flag("--batch", given.batch, "answers each line of standard input");
+  CLI::Option* batch =
+      what->add_flag("--batch", given.batch, "answers each line of standard input");
   what->require_option(1);
-  cat->add_option("REVISION", given.revision, "the object")->capture_default_str();
+  cat->add_option("REVISION", given.revision, "the object")->capture_default_str()->excludes(batch);
   CLI::App* list = add(app, given, "ls-tree", "lists a tree");
   add_file(list, given);
   list->add_flag("-r", given.recursive, "all files below it");
@@ -121,7 +145,7 @@ void declare_reading(CLI::App& app, arguments& given) {
       ->capture_default_str();
   CLI::App* log = add(app, given, "log", "lists commits, the newest first");
   add_file(log, given);
-  log->add_option("-n", given.most_commits, "at most so many");
+  log->add_option("-n", given.most_commits, "at most so many")->check(CLI::Range(0, INT_MAX));
   log->add_flag("--oneline", given.one_line, "one line a commit");
   log->add_option("REVISION", given.revisions, "where to begin [HEAD]");
   CLI::App* diff = add(app, given, "diff", "lists the files that differ, as diff-tree -r does");
@@ -155,7 +179,9 @@ void declare_writing(CLI::App& app, arguments& given) {
       add(app, given, "serve", "answers git clients over HTTP, until SIGINT or SIGTERM");
   add_file(serve, given);
   serve->add_option("--listen", given.listen, "address:port; port 0: a free one")->required();
-  serve->add_option("--path", given.path, "of the repository")->capture_default_str();
+  serve->add_option("--path", given.path, "of the repository")
+      ->check(CLI::Validator(check_path, "PATH"))
+      ->capture_default_str();
 }
 
 std::string one_line(std::string text) {
@@ -196,7 +222,9 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);
-    std::fprintf(stderr, "fermata-git: %s (see fermata-git --help)\n", one_line(e.what()).c_str());
+    const bool is_unknown = argc > 1 && app.get_subcommands().empty();
+    const std::string why = is_unknown ? std::string(argv[1]) + " is no command" : e.what();
+    std::fprintf(stderr, "fermata-git: %s (see fermata-git --help)\n", one_line(why).c_str());
     return 2;
   }
   try {

@@ -74,6 +74,7 @@ promise<int> push_command_line(const arguments& given, output& out) {
   }
   push_options options;
   options.atomic = given.atomic;
+  options.connection.remote = remote_of_environment();
   promise<push_result> pushing = push(from, given.url, what, options);
   const push_result result = co_await std::move(pushing);
   for (const pushed_ref& r : result.refs) out.write(line_of(r));

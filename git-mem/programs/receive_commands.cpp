@@ -22,6 +22,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
 #include <utility>
 
@@ -40,14 +41,26 @@ void use_threads(std::size_t count) {
   pool.set_bounds({0, std::max<std::size_t>(pool.bounds().max, count + 1)});
 }
 
+}  // namespace
+
+remote_options remote_of_environment() {
+  remote_options remote;
+  if (const char* const file = std::getenv("GIT_SSL_CAINFO")) remote.http.ca_file = file;
+  return remote;
+}
+
+namespace {
+
 // What clone and fetch have in common.
 clone_options options_of(const arguments& given) {
   clone_options options;
   options.depth = given.depth;
   if (!given.shallow_since.empty()) options.shallow_since = parse_moment(given.shallow_since);
   options.shallow_exclude = given.shallow_exclude;
+  options.also = given.also;
   options.filter = given.filter;
   options.threads = given.threads;
+  options.remote = remote_of_environment();
   use_threads(given.threads);
   return options;
 }
@@ -69,13 +82,15 @@ std::string stats_line(const clone_result& result, std::chrono::steady_clock::ti
   rusage used{};
   ::getrusage(RUSAGE_SELF, &used);
   const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - began;
+  // The kernel adds up the peak now and then, and the present exactly.
+  const std::uint64_t settled = resident_bytes();
+  const std::uint64_t peak = std::max(static_cast<std::uint64_t>(used.ru_maxrss) * 1024, settled);
   const auto gap = fermata::event_loop::current().metrics().longest_gap;
   return fmt::format(
       "{{\"objects\":{},\"received_bytes\":{},\"cpu_seconds\":{:.3f},\"wall_seconds\":{:.3f},"
       "\"peak_rss_bytes\":{},\"settled_rss_bytes\":{},\"longest_turn_us\":{}}}\n",
       result.progress.objects_done - result.progress.duplicates, result.progress.bytes_received,
-      seconds_of(used.ru_utime) + seconds_of(used.ru_stime), wall.count(),
-      static_cast<std::uint64_t>(used.ru_maxrss) * 1024, resident_bytes(),
+      seconds_of(used.ru_utime) + seconds_of(used.ru_stime), wall.count(), peak, settled,
       std::chrono::duration_cast<std::chrono::microseconds>(gap.cpu).count());
 }
 
@@ -156,7 +171,8 @@ promise<int> fetch_command(const arguments& given, output& out) {
   const fetch_result result = co_await std::move(fetching);
   const reference* old = before->find_ref(result.ref);
   const std::string from = old == nullptr ? std::string(object_id().hex()) : old->id.hex();
-  out.write(result.ref + " " + from + " " + result.tip.hex() + "\n");
+  out.write(result.tip.is_zero() ? "an empty repository\n"
+                                 : result.ref + " " + from + " " + result.tip.hex() + "\n");
   promise<compact_report> compacting = compact(store);
   co_await compacting;
   promise<> saved = save(store, given.file);

@@ -9,6 +9,8 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdint>
+#include <utility>
 
 namespace fermata_git {
 
@@ -17,6 +19,7 @@ using namespace fermata::git_mem;
 namespace {
 
 constexpr std::chrono::seconds patience{5};  // for clients that are being answered at the end
+constexpr std::uint64_t most_request_bytes = 8 << 20;  // 160,000 wants
 
 }  // namespace
 
@@ -27,7 +30,10 @@ promise<int> serve_command(const arguments& given, output& out) {
   const snapshot_ptr from = co_await std::move(opening);
   fermata::http::router routes;
   mount_repository(routes, given.path, [from] { return from; });
-  fermata::http::server server([&routes](const fermata::http::request& r) { return routes(r); });
+  fermata::http::server_options options;
+  options.limits.body_bytes = most_request_bytes;
+  fermata::http::server server([&routes](const fermata::http::request& r) { return routes(r); },
+                               std::move(options));
   const std::string address = server.listen(given.listen);
   out.write("serving http://" + address + given.path + "\n");
   out.flush();

@@ -74,6 +74,35 @@ promise<> print_object(snapshot_ptr from, object_id id, output& out) {
   out.write(read.text());
 }
 
+// Whether its author has an address, which may be empty.
+promise<bool> has_author(snapshot_ptr from, const commit& c) {
+  if (!c.author.email.empty() || c.author.when.time_since_epoch().count() != 0) co_return true;
+  promise<object> reading = get_object(from, c.id);
+  const object read = co_await std::move(reading);
+  const std::size_t at = read.text().find("\nauthor ");
+  if (at == std::string_view::npos) co_return false;
+  const std::string_view line = read.text().substr(at + 1, read.text().find('\n', at + 1) - at);
+  const std::size_t open = line.find('<');
+  co_return open != std::string_view::npos&& line.find('>', open) != std::string_view::npos;
+}
+
+// As in a bare repository: the .mailmap of HEAD's tree, if it has one.
+promise<mailmap> read_mailmap(snapshot_ptr from) {
+  if (from->find_ref("HEAD") == nullptr) co_return mailmap();
+  promise<object_id> finding = get_revision(from, "HEAD:.mailmap");
+  try {
+    const object_id id = co_await std::move(finding);
+    const std::optional<object_header> header = from->find_object(id);
+    if (!header || header->type != object_type::blob) co_return mailmap();
+    promise<object> reading = get_object(from, id);
+    const object read = co_await std::move(reading);
+    co_return mailmap(read.text());
+  } catch (const failure& f) {
+    if (f.why() != reason::not_found) throw;
+  }
+  co_return mailmap();
+}
+
 }  // namespace
 
 promise<snapshot_ptr> open_saved(object_store& into, std::string file) {
@@ -141,6 +170,8 @@ promise<int> log_command(const arguments& given, output& out) {
   }
   promise<short_names> naming = make_short_names(from);
   const short_names names = co_await std::move(naming);
+  promise<mailmap> mapping = read_mailmap(from);
+  const mailmap people = co_await std::move(mapping);
   commit_log log(from, tips);
   for (std::uint64_t n = 0; n < given.most_commits; ++n) {
     promise<std::optional<commit>> asking = log.next();
@@ -148,7 +179,10 @@ promise<int> log_command(const arguments& given, output& out) {
     if (!c) break;
     if (from->is_shallow(c->id)) c->parents.clear();
     if (n > 0 && !given.one_line) out.write("\n");
-    out.write(given.one_line ? log_line(*c, names) : log_block(*c, names));
+    promise<bool> looking = has_author(from, *c);
+    const bool is_known = co_await looking;
+    const mailmap* const shown = is_known ? &people : nullptr;
+    out.write(given.one_line ? log_line(*c, names) : log_block(*c, names, shown));
   }
   co_return 0;
 }

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace fermata::git_mem {
 
@@ -250,6 +251,7 @@ void analysis::plan_object() {
     fate_ = fate::stream;
     target_ = nullptr;
     namer_.emplace(type_, size_, context_.limits.names);
+    head_left_ = context_.links.head_bytes(type_);
   }
 }
 
@@ -291,8 +293,12 @@ bool analysis::inflate(cost_ns& cost) {
   at_ += context_.inflate.consumed() - before;
   context_.progress.bytes_analysed = at_;
   if (fate_ == fate::stream) {
-    namer_->update(context_.inflate.produced());
-    cost += detail::hash_cost(context_.inflate.produced().size());
+    const auto produced = context_.inflate.produced();
+    namer_->update(produced);
+    const auto of_head = produced.first(std::min(head_left_, produced.size()));
+    head_.insert(head_.end(), of_head.begin(), of_head.end());
+    head_left_ -= of_head.size();
+    cost += detail::hash_cost(produced.size());
   }
   if (state == step_state::done) {
     inflated();
@@ -309,6 +315,7 @@ void analysis::inflated() {
     case fate::stream: {
       const object_id id = namer_->finish();
       namer_.reset();
+      if (!head_.empty()) context_.links.add(number_, type_, std::exchange(head_, {}));
       context_.resolve(number_, id, type_, size_, 0);
       return next_entry();
     }
@@ -331,6 +338,7 @@ void analysis::start_apply() {
 }
 
 void analysis::start_naming(std::span<const std::uint8_t> content) {
+  context_.links.add(number_, type_, content);
   if (context_.names.is_shared()) {
     cache_.keep(number_, size_);
     context_.describe(number_, type_, size_, depth_);

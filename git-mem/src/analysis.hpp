@@ -18,6 +18,7 @@ public:
   step_result step(std::chrono::nanoseconds budget);
   [[nodiscard]] const pack_progress& progress() const noexcept { return context_.progress; }
   [[nodiscard]] const failure& error() const;
+  [[nodiscard]] detail::pack_links& links() noexcept { return context_.links; }
   [[nodiscard]] std::unique_ptr<pack> take();
   bool release_slice() noexcept;
 
@@ -70,6 +71,8 @@ private:
   fate fate_ = fate::keep;
   std::uint8_t* target_ = nullptr;
   std::optional<object_namer> namer_;  // of a streamed object
+  std::vector<std::uint8_t> head_;     // of a streamed commit or tag
+  std::size_t head_left_ = 0;          // may be added to it
   const std::uint8_t* base_ = nullptr;
   std::uint32_t base_number_ = 0;
   object_type type_ = object_type::blob;

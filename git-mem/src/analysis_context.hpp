@@ -4,6 +4,7 @@
 #pragma once
 
 #include "inflater.hpp"
+#include "pack_links.hpp"
 #include "pending_names.hpp"
 
 #include <fermata/git_mem/delta.hpp>
@@ -117,6 +118,7 @@ struct analysis_context {
   detail::naming_task naming;
   detail::discarded_blocks discarded;
   detail::pending_names names;
+  detail::pack_links links;
 };
 
 }  // namespace fermata::git_mem

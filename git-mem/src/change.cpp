@@ -262,9 +262,10 @@ promise<> change::work::publish() {
   }
   for (;;) {
     const snapshot_ptr base = store.current();
-    promise<std::vector<reference>> copying = detail::copy_refs(base);
+    promise<std::vector<reference>> copying = detail::copy_refs(base, edits.size());
     snapshot next;
     next.refs = co_await std::move(copying);
+    next.refs_in_order = true;
     if (store.current() != base) continue;  // somebody was faster; from here on nothing pauses
     detail::apply_edits(next.refs, edits);
     next.shallow = base->shallow;

@@ -1,109 +1,35 @@
 // SPDX-License-Identifier: MIT
-// The conversation of a clone. `session` owns the connection's read side; its pkt views die at the
-// next fill, so nothing of a packet is kept over an await but in a piece of its own.
+// The conversation of a clone: what the server has, what is asked for of it, and whether all came.
 
 #include "clone_over.hpp"
 
-#include "packet_source.hpp"
+#include "clone_session.hpp"
+#include "live_refs.hpp"
+#include "pack_worker.hpp"
+#include "received_check.hpp"
+#include "sliced_sort.hpp"
 
 #include <fermata/git_mem/clone.hpp>
 #include <fermata/git_mem/commit.hpp>
-#include <fermata/git_mem/log.hpp>
 #include <fermata/promise/pause.hpp>
-#include <fermata/promise/scope.hpp>
-#include <fermata/promise/sleep.hpp>
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <deque>
+#include <optional>
 #include <utility>
 
 namespace fermata::git_mem {
 
-using detail::fill;
+using detail::clone_session;
 using detail::read_message;
 using detail::send_text;
 
 namespace {
 
-constexpr std::size_t pieces_on_the_way = 4;
-constexpr std::size_t pieces_for_threads = 16;
-
-struct session : detail::packet_source {
-  session(byte_stream& from, const remote_url& u, const clone_options& o, snapshot_ptr k)
-      : packet_source(from, o), url(u), known(std::move(k)), analyser(o.pack, known) {}
-
-  void report(clone_phase phase) {
-    now.phase = phase;
-    if (options.on_progress) options.on_progress(now);
-  }
-
-  const remote_url& url;
-  snapshot_ptr known;
-  clone_progress now;
-  pack_analyser analyser;
-  bool analysed = false;
-};
-
-// The stream has ended. Over git:// a server does not say that it was the filter.
-void finish_input(const session& s, const fetch_reader& answer) {
-  try {
-    answer.finish_input();
-  } catch (const failure& f) {
-    if (s.options.filter.empty() || answer.in_pack()) throw;
-    throw failure(f.why(), std::string(f.what()) + "; it may not have the filter " +
-                               printable(s.options.filter, 80));
-  }
-}
-
-promise<> receive(session& s, fetch_reader& answer, channel_writer<pack_piece> out) {
-  using kind = fetch_reader::event::kind;
-  for (;;) {
-    while (const std::optional<pkt> p = s.packets.next()) {
-      const fetch_reader::event e = answer.push(*p);
-      s.now.bytes = answer.pack_bytes();
-      s.now.remote_says = answer.last_words();
-      pack_piece piece;
-      if (e.what == kind::pack) {
-        const auto bytes = bytes_of(e.data);
-        piece.assign(bytes.begin(), bytes.end());
-      }
-      if (!piece.empty() || e.what == kind::done) {
-        promise<> sent = out.send(std::move(piece));
-        bool listens = true;
-        try {
-          co_await sent;
-        } catch (const channel_closed&) {
-          listens = false;  // the analysis has failed, and says why
-        }
-        if (!listens || e.what == kind::done) co_return;
-      }
-      co_await maybe_pause(std::chrono::microseconds(10));
-    }
-    const bool more = co_await fill(s);
-    if (!more) finish_input(s, answer);
-  }
-}
-
-promise<> analyse_pieces(session& s, channel_reader<pack_piece> in) {
-  auto tell = [&s](const pack_progress& p) {
-    s.now.objects_done = p.objects_done;
-    s.now.objects_total = p.objects_total;
-    const bool all_in = p.objects_total > 0 && p.objects_done + p.deferred >= p.objects_total;
-    s.report(all_in ? clone_phase::resolve : clone_phase::receive);
-  };
-  promise<bool> driven = drive(s.analyser, std::move(in), std::move(tell), s.options.threads);
-  s.analysed = co_await driven;
-}
-
-// The analysis is the scope's body, so that a cancel of the clone shows as one.
-promise<> both_sides(scope& sides, session& s, fetch_reader& answer) {
-  channel<pack_piece> pieces(s.options.threads > 0 ? pieces_for_threads : pieces_on_the_way);
-  sides.fork([&s, &answer, out = std::move(pieces.writer)]() mutable {
-    return receive(s, answer, std::move(out));
-  });
-  promise<> analysed = analyse_pieces(s, std::move(pieces.reader));
-  co_await analysed;
-}
+constexpr std::chrono::microseconds release_cost{30};
+constexpr std::chrono::nanoseconds look_up_cost{300};
 
 std::vector<std::string> wanted_names(const std::string& branch) {
   if (branch.empty()) return {"HEAD"};
@@ -111,28 +37,41 @@ std::vector<std::string> wanted_names(const std::string& branch) {
   return {"refs/heads/" + branch, "refs/tags/" + branch};
 }
 
-// What to fetch, of what the server has.
+// What to fetch, of what the server has, which is sorted.
 void choose_tip(clone_result& result, const std::string& branch) {
   for (const std::string& name : wanted_names(branch)) {
-    for (const reference& r : result.refs) {
-      if (r.name != name) continue;
-      result.tip = r.id;
-      result.ref = r.symbolic_target.empty() ? r.name : r.symbolic_target;
-      return;
-    }
+    const auto at = detail::ref_from(result.refs, name);
+    if (at == result.refs.end() || at->name != name) continue;
+    result.tip = at->id;
+    result.ref = at->symbolic_target.empty() ? at->name : at->symbolic_target;
+    return;
   }
   if (!branch.empty()) {
     throw failure(reason::not_found,
                   "branch \"" + printable(branch) + "\" is not in the repository");
   }
-  const bool has_branches =
-      std::any_of(result.refs.begin(), result.refs.end(),
-                  [](const reference& r) { return r.name.starts_with("refs/heads/"); });
+  const auto first = detail::ref_from(result.refs, "refs/heads/");
+  const bool has_branches = first != result.refs.end() && first->name.starts_with("refs/heads/");
   if (has_branches) throw failure(reason::not_found, "its HEAD names no commit: name a branch");
 }
 
-promise<std::vector<reference>> list_refs(session& s, advertisement& from) {
-  if (from.version != 2) co_return std::move(from.refs);
+// Out of where growing moves none of them.
+promise<std::vector<reference>> take_all(std::deque<reference>& from) {
+  std::vector<reference> refs;
+  refs.reserve(from.size());
+  while (!from.empty()) {
+    refs.push_back(std::move(from.front()));
+    from.pop_front();
+    co_await maybe_pause();
+  }
+  co_return refs;
+}
+
+promise<std::vector<reference>> list_refs(clone_session& s, advertisement& from) {
+  if (from.version != 2) {
+    promise<std::vector<reference>> taken = take_all(from.refs);
+    co_return co_await std::move(taken);
+  }
   std::vector<std::string> prefixes = wanted_names(s.url.branch);
   prefixes.emplace_back("HEAD");
   if (s.url.branch.empty()) prefixes.emplace_back("refs/heads/");
@@ -142,11 +81,12 @@ promise<std::vector<reference>> list_refs(session& s, advertisement& from) {
   ls_refs_reader answer(prefixes, s.options.protocol);
   promise<> read = read_message(s, answer, "while it listed its refs");
   co_await read;
-  co_return std::move(answer.refs());
+  promise<std::vector<reference>> taken = take_all(answer.refs());
+  co_return co_await std::move(taken);
 }
 
 // A clone that has no commit at its tip, or not its tree, is of no use to anybody.
-void check_tip(const session& s, const clone_result& result) {
+void check_tip(const clone_session& s, const clone_result& result) {
   if (s.known && s.known->find_object(result.tip)) return;  // only older history came
   const std::optional<std::uint32_t> n = result.objects->find(result.tip);
   if (!n) throw failure(reason::corrupt, "pack: the tip " + result.tip.hex() + " is not in it");
@@ -158,166 +98,71 @@ void check_tip(const session& s, const clone_result& result) {
 }
 
 // What is asked for, of what is not there yet; with more history the tip again.
-std::vector<object_id> wanted_ids(const session& s, const clone_result& result) {
+promise<std::vector<object_id>> wanted_ids(const clone_session& s, const clone_result& result) {
   const clone_options& how = s.options;
   const bool is_cut_anew = how.has_cut() || how.depth > 1 || how.deepen_relative;
   const bool wants_more = s.known && is_cut_anew && (how.has_cut() || !s.known->shallow.empty());
   std::vector<object_id> wants;
-  const auto add = [&](const object_id& id, bool again) {
-    if (again || !s.known || !s.known->find_object(id)) wants.push_back(id);
+  if (!how.also.empty()) wants.reserve(result.refs.size());
+  const auto add = [&](const object_id& id) {
+    if (wants_more || !s.known || !s.known->find_object(id)) wants.push_back(id);
   };
-  add(result.tip, wants_more);
+  add(result.tip);
   for (const reference& r : result.refs) {
-    for (const std::string& prefix : s.options.also) {
-      if (r.name.starts_with(prefix)) add(r.id, wants_more);
+    for (const std::string& prefix : how.also) {
+      if (r.name.starts_with(prefix)) add(r.id);
     }
+    co_await maybe_pause(look_up_cost);
   }
-  sort_unique(wants);
-  return wants;
-}
-
-// What the other side need not send. Of a ref that was only listed the object may not be there.
-std::vector<object_id> known_tips(const snapshot& known) {
-  std::vector<object_id> ids;
-  for (const reference& r : known.refs) {
-    if (known.find_object(r.id)) ids.push_back(r.id);
-  }
-  sort_unique(ids);
-  return ids;
+  promise<> sorted = detail::sort_ids(wants);
+  co_await sorted;
+  co_return wants;
 }
 
 // Which commits have no parents here: as it was, and as the other side has changed it.
-std::vector<object_id> shallow_after(const session& s,
-                                     const fetch_reader& answer,
-                                     const pack& objects) {
+promise<std::vector<object_id>> shallow_after(const clone_session& s,
+                                              fetch_reader& answer,
+                                              const pack& objects) {
   std::vector<object_id> ids;
   for (const object_id& id : answer.shallow()) {
     if (objects.find(id) || (s.known && s.known->find_object(id))) ids.push_back(id);
+    co_await maybe_pause(look_up_cost);
   }
   if (s.known) ids.insert(ids.end(), s.known->shallow.begin(), s.known->shallow.end());
-  const std::vector<object_id>& whole = answer.unshallow();
-  std::erase_if(ids, [&whole](const object_id& id) {
-    return std::find(whole.begin(), whole.end(), id) != whole.end();
-  });
-  sort_unique(ids);
-  return ids;
+  std::vector<object_id>& whole = answer.unshallow();
+  promise<> sorted = detail::sort_ids(ids);
+  co_await sorted;
+  promise<> sorted_too = detail::sort_ids(whole);
+  co_await sorted_too;
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (!std::binary_search(whole.begin(), whole.end(), ids[i])) ids[kept++] = ids[i];
+    co_await maybe_pause(look_up_cost);
+  }
+  ids.resize(kept);
+  co_return ids;
 }
 
-// What the store has, as far as it is told: the newest commits first, more in each round, until the
-// other side has heard enough, or nothing of it for long. As git does, in protocol 2.
-class negotiator {
-public:
-  static constexpr std::size_t first_haves = 16;
-  static constexpr std::size_t most_haves = 512;    // a round
-  static constexpr std::size_t most_in_vain = 256;  // since something was common
-
-  // Lifetime: of the session.
-  explicit negotiator(session& s) : s_(s) {}
-
-  // Fills in the haves of the next round; `done` where it is the last.
-  promise<> prepare(fetch_request& request);
-
-  void learn(const fetch_reader& answer) {
-    if (answer.common().empty()) return;
-    in_vain_ = 0;
-    common_.insert(common_.end(), answer.common().begin(), answer.common().end());
-    sort_unique(common_);
-  }
-
-private:
-  session& s_;
-  std::optional<commit_log> log_;
-  std::vector<object_id> others_;  // tips that are no commits
-  std::vector<object_id> common_;
-  std::size_t batch_ = first_haves;
-  std::size_t in_vain_ = 0;
-};
-
-promise<> negotiator::prepare(fetch_request& request) {
-  request.haves = common_;
-  request.done = true;
-  if (!s_.known) co_return;
-  if (!log_) {
-    std::vector<object_id> commits;
-    for (const object_id& id : known_tips(*s_.known)) {
-      promise<object_id> peeling = peel_tags(s_.known, id);
-      const object_id at = co_await peeling;
-      const bool is_commit = s_.known->find_object(at)->type == object_type::commit;
-      if (is_commit) commits.push_back(at);
-      if (at != id || !is_commit) others_.push_back(id);
-    }
-    sort_unique(commits);
-    log_.emplace(s_.known, commits);
-  }
-  request.haves.insert(request.haves.end(), others_.begin(), others_.end());
-  request.done = false;
-  for (std::size_t n = 0; n < batch_; ++n, ++in_vain_) {
-    promise<std::optional<commit>> next = log_->next();
-    const std::optional<commit> c = co_await std::move(next);
-    if (!c) {
-      request.done = true;
-      break;
-    }
-    request.haves.push_back(c->id);
-  }
-  batch_ = std::min(batch_ * 2, most_haves);
-  if (in_vain_ >= most_in_vain) request.done = true;
-  sort_unique(request.haves);
+// That nothing is missing in what came.
+promise<> check_received(clone_session& s, const clone_result& result) {
+  const detail::pack_links& links = detail::pack_worker::links_of(s.analyser);
+  const auto in = std::make_shared<snapshot>();
+  in->shallow = result.shallow;
+  in->packs.emplace_back(std::shared_ptr<const void>(), result.objects.get());  // only lent
+  if (s.known) in->packs.insert(in->packs.end(), s.known->packs.begin(), s.known->packs.end());
+  promise<> history = detail::check_history(in, links, !s.options.filter.empty());
+  co_await history;
+  if (s.known) co_return;  // a fetch compares the trees anyway
+  promise<> trees = detail::check_trees(in, links, result.tip, s.options.filter);
+  co_await trees;
 }
 
-// Up to the pack; false where the answer ends without one.
-promise<bool> read_acknowledgments(session& s, fetch_reader& answer) {
-  for (;;) {
-    while (const std::optional<pkt> p = s.packets.next()) {
-      const fetch_reader::event e = answer.push(*p);
-      if (e.what == fetch_reader::event::kind::done) co_return false;
-      if (p->kind == pkt_kind::delimiter) {
-        if (answer.ready()) co_return true;
-        throw failure(reason::protocol, "the server goes on before it is ready");
-      }
-      co_await maybe_pause();
-    }
-    const bool more = co_await fill(s);
-    if (!more) finish_input(s, answer);
-  }
-}
-
-promise<> receive_pack(session& s, fetch_reader& answer) {
-  auto body = [&s, &answer](scope& sides) { return both_sides(sides, s, answer); };
-  promise<> run = scope::run(std::move(body));
-  co_await run;
-  if (!s.analysed) throw failure(reason::protocol, "the pack never came");
-}
-
-// Asks until the pack comes; gives the answer that it came with.
-promise<fetch_reader> negotiate(session& s, const advertisement& from, fetch_request request) {
-  negotiator talk(s);
-  const bool deepen = request.deepens();
-  for (;;) {
-    promise<> prepared = talk.prepare(request);
-    co_await prepared;
-    if (from.version != 2) request.done = true;  // one round, of the newest commits
-    promise<> asked = send_text(s, write_fetch(from, request));
-    co_await asked;
-    fetch_reader answer(from.version, deepen, s.options.protocol);
-    if (!request.done) {
-      promise<bool> read = read_acknowledgments(s, answer);
-      const bool is_ready = co_await read;
-      talk.learn(answer);
-      if (!is_ready) continue;
-    }
-    promise<> received = receive_pack(s, answer);
-    co_await received;
-    co_return answer;
-  }
-}
-
-promise<> fetch_pack(session& s,
+promise<> fetch_pack(clone_session& s,
                      const advertisement& from,
-                     const std::vector<object_id>& wants,
+                     std::vector<object_id> wants,
                      clone_result& result) {
   fetch_request request;
-  request.wants = wants;
+  request.wants = std::move(wants);  // a copy of many would take a millisecond for its pages
   request.filter = s.options.filter;
   if (!s.options.has_cut()) {
     request.depth = s.options.depth;
@@ -328,20 +173,23 @@ promise<> fetch_pack(session& s,
   request.without = s.options.shallow_exclude;
   request.thin_pack = s.known != nullptr;
   if (s.known) request.shallow = s.known->shallow;
-  promise<fetch_reader> negotiated = negotiate(s, from, std::move(request));
-  const fetch_reader answer = co_await std::move(negotiated);
+  promise<fetch_reader> receiving = detail::receive_pack(s, from, request);
+  fetch_reader answer = co_await std::move(receiving);
   result.progress = s.analyser.progress();
   result.objects = s.analyser.take();
   check_tip(s, result);
-  for (const object_id& id : wants) {
+  for (const object_id& id : request.wants) {
     const bool is_there = result.objects->find(id) || (s.known && s.known->find_object(id));
     if (!is_there) throw failure(reason::corrupt, "pack: the tip " + id.hex() + " is not in it");
+    co_await maybe_pause(look_up_cost);
   }
-  result.shallow = shallow_after(s, answer, *result.objects);
+  promise<std::vector<object_id>> cutting = shallow_after(s, answer, *result.objects);
+  result.shallow = co_await std::move(cutting);
+  promise<> checked = check_received(s, result);
+  co_await checked;
 }
 
-promise<clone_result> converse(session& s) {
-  clone_result result;
+promise<> converse(clone_session& s, clone_result& result) {
   s.report(clone_phase::negotiate);
   advertisement_reader first(s.options.protocol);
   promise<> advertised = read_message(s, first, "before it said what it has");
@@ -350,20 +198,24 @@ promise<clone_result> converse(session& s) {
   result.protocol_version = from.version;
   promise<std::vector<reference>> listed = list_refs(s, from);
   result.refs = co_await std::move(listed);
+  promise<> sorted = detail::sort_refs(result.refs);
+  co_await sorted;
   choose_tip(result, s.url.branch);
   std::vector<object_id> wants;
-  if (!result.is_empty()) wants = wanted_ids(s, result);
+  if (!result.is_empty()) {
+    promise<std::vector<object_id>> choosing = wanted_ids(s, result);
+    wants = co_await std::move(choosing);
+  }
   const bool has_all = s.known && wants.empty();
   if (has_all) result.shallow = s.known->shallow;
   if (result.is_empty() || has_all) {
     promise<> bye = send_text(s, "0000");
     co_await bye;
-    co_return result;
+    co_return;
   }
-  promise<> fetched = fetch_pack(s, from, wants, result);
+  promise<> fetched = fetch_pack(s, from, std::move(wants), result);
   co_await fetched;
   s.report(clone_phase::done);
-  co_return result;
 }
 
 }  // namespace
@@ -380,17 +232,20 @@ promise<clone_result> clone_unnamed(byte_stream& stream,
                                     const remote_url& url,
                                     const clone_options& options,
                                     snapshot_ptr known) {
-  session s(stream, url, options, std::move(known));
+  clone_session s(stream, url, options, std::move(known));
+  want_links(pack_worker::links_of(s.analyser), options.filter, s.known == nullptr);
   std::exception_ptr failed;
-  promise<clone_result> conversation = converse(s);
+  clone_result result;
+  promise<> conversation = converse(s, result);
   try {
-    clone_result result = co_await std::move(conversation);
+    co_await conversation;
     co_return result;
   } catch (const error&) {
     failed = std::current_exception();
   }
   promise<> freed = release(std::move(s.analyser));
   co_await freed;
+  while (result.objects && result.objects->release_slice()) co_await maybe_pause(release_cost);
   std::rethrow_exception(failed);
 }
 
@@ -414,6 +269,7 @@ promise<clone_result> clone_over(byte_stream& stream, remote_url url, clone_opti
 snapshot make_snapshot(object_store& store, clone_result result) {
   snapshot next;
   next.refs = std::move(result.refs);
+  next.refs_in_order = true;
   next.shallow = std::move(result.shallow);
   if (result.objects) next.packs.push_back(store.adopt(std::move(result.objects)));
   return next;

@@ -89,6 +89,10 @@ void need_type(const snapshot_ptr& from, const object_id& id, object_type type) 
   bad(what(type, id) + ": it is a " + std::string(type_name(h->type)));
 }
 
+void skip_space(std::string_view& text) {
+  while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
+}
+
 }  // namespace
 
 signature parse_signature(std::string_view text) {
@@ -100,17 +104,21 @@ signature parse_signature(std::string_view text) {
   s.name = name;
   if (open == std::string_view::npos || close == std::string_view::npos) return s;
   s.email = text.substr(open + 1, close - open - 1);
+  s.has_zone = false;
   text.remove_prefix(text.rfind('>') + 1);
-  while (text.starts_with(' ')) text.remove_prefix(1);
+  skip_space(text);
   std::int64_t seconds = 0;
   const char* const end = text.data() + text.size();
   const auto [after, wrong] = std::from_chars(text.data(), end, seconds);
   if (wrong != std::errc()) return s;
   s.when = std::chrono::sys_seconds(std::chrono::seconds(seconds));
   text.remove_prefix(static_cast<std::size_t>(after - text.data()));
-  while (text.starts_with(' ')) text.remove_prefix(1);
-  if (text.starts_with('+')) text.remove_prefix(1);
-  std::from_chars(text.data(), end, s.zone);
+  skip_space(text);
+  if (!text.starts_with('+') && !text.starts_with('-')) return s;
+  const std::string_view digits = text.substr(1, text.substr(1).find_first_not_of("0123456789"));
+  s.has_zone = !digits.empty();
+  std::from_chars(digits.data(), digits.data() + digits.size(), s.zone);
+  if (text.starts_with('-')) s.zone = -s.zone;
   return s;
 }
 

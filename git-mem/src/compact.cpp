@@ -62,6 +62,7 @@ promise<bool> compaction::attempt() {
   snapshot next;
   promise<std::vector<reference>> copying = detail::copy_refs(from);
   next.refs = co_await std::move(copying);
+  next.refs_in_order = true;
   next.shallow = detail::live_shallow(*from, *live.objects);
   if (store.current() != from) co_return false;
   std::unique_ptr<pack> p = made->finish();

@@ -304,6 +304,7 @@ void delta_forest::start_apply() {
 void delta_forest::finish_apply() {
   drop(std::exchange(loaded_, {}));
   if (entry(current_).resolved == 1) return finish_child(nullptr);
+  context_.links.add(current_, stack_.back().type, {result_.data(), result_.size()});
   const bool is_later = context_.names.is_shared() && waiting_ == 0 &&
                         result_.size() <= detail::pending_names::largest_bytes;
   if (is_later) {  // nobody waits for the name

@@ -166,7 +166,8 @@ std::vector<object_id> disk::shallow() const {
     if (!id) throw failure(reason::corrupt, "file shallow: \"" + printable(line, 80) + "\"");
     ids.push_back(*id);
   }
-  sort_unique(ids);
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   return ids;
 }
 

@@ -43,6 +43,24 @@ void write_small(const std::string& path, const std::string& content) {
   to.commit();
 }
 
+// A long text in pieces: one string that grows would copy, and touch anew, megabytes in one step.
+class pieces {
+public:
+  void add(std::string_view line) {
+    if (of_.back().size() + line.size() > piece_bytes) of_.emplace_back().reserve(piece_bytes);
+    of_.back() += line;
+  }
+  void write(const std::string& path) const {
+    file_writer to(path);
+    for (const std::string& piece : of_) to.write(piece);
+    to.commit();
+  }
+
+private:
+  static constexpr std::size_t piece_bytes = 64 << 10;
+  std::vector<std::string> of_{1};
+};
+
 // Knows where each entry of the pack begins, and sums its bytes up as they pass by.
 class entry_sums {
 public:
@@ -127,13 +145,14 @@ promise<> export_pack(snapshot_ptr from, std::shared_ptr<object_set> live, std::
 }
 
 struct ref_files {
-  std::string packed = "# pack-refs with: sorted \n";
+  pieces packed;
   std::string head = "ref: refs/heads/main\n";
   std::vector<std::pair<std::string, std::string>> symbolic;  // path below the repository, content
 };
 
 promise<ref_files> make_ref_files(snapshot_ptr from) {
   ref_files files;
+  files.packed.add("# pack-refs with: sorted \n");
   for (const reference& r : from->refs) {
     const bool is_there = from->find_object(r.id).has_value();
     if (!r.symbolic_target.empty()) {
@@ -146,7 +165,7 @@ promise<ref_files> make_ref_files(snapshot_ptr from) {
     } else if (r.name == "HEAD") {
       if (is_there) files.head = r.id.hex() + "\n";
     } else if (is_there) {
-      files.packed += r.id.hex() + " " + r.name + "\n";
+      files.packed.add(r.id.hex() + " " + r.name + "\n");
     }
     co_await maybe_pause();
   }
@@ -156,7 +175,7 @@ promise<ref_files> make_ref_files(snapshot_ptr from) {
 void write_refs(const std::string& to, const ref_files& files, const std::string& shallow) {
   write_small(to + "/config", std::string(config));
   if (!shallow.empty()) write_small(to + "/shallow", shallow);
-  write_small(to + "/packed-refs", files.packed);
+  files.packed.write(to + "/packed-refs");
   for (const auto& [name, content] : files.symbolic) {
     const std::string path = to + "/" + name;
     std::filesystem::create_directories(std::filesystem::path(path).parent_path());

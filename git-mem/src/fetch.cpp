@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "clone_over.hpp"
+#include "received_check.hpp"
 
 #include <fermata/git_mem/commit.hpp>
 #include <fermata/git_mem/fetch.hpp>
@@ -7,7 +8,6 @@
 #include <fermata/git_mem/pkt_line.hpp>
 #include <fermata/promise/pause.hpp>
 
-#include <algorithm>
 #include <utility>
 
 namespace fermata::git_mem {
@@ -18,8 +18,6 @@ snapshot snapshot_after(object_store& store, const snapshot_ptr& known, clone_re
   if (received.objects && received.objects->object_count() == 0) received.objects.reset();
   snapshot next = make_snapshot(store, std::move(received));
   if (known) next.packs.insert(next.packs.end(), known->packs.begin(), known->packs.end());
-  std::sort(next.refs.begin(), next.refs.end(),
-            [](const reference& a, const reference& b) { return a.name < b.name; });
   return next;
 }
 
@@ -70,11 +68,6 @@ promise<object_id> commit_of(snapshot_ptr in, object_id id) {
   co_return *commit;
 }
 
-bool leaves_out_trees(std::string_view filter) {
-  return filter.find("tree:") != std::string_view::npos ||
-         filter.find("object:") != std::string_view::npos;
-}
-
 // What is new in the tip must be there whole: its trees, which the diff reads, and its files.
 promise<> take_changes(snapshot_ptr in, const std::string& filter, fetch_result& result) {
   promise<object_id> peeled = commit_of(in, result.tip);
@@ -86,15 +79,12 @@ promise<> take_changes(snapshot_ptr in, const std::string& filter, fetch_result&
     promise<ref_move> judged = judge(in, before, after);
     result.move = co_await judged;
   }
-  if (leaves_out_trees(filter)) co_return;  // they cannot be compared
+  if (detail::leaves_out_trees(filter)) co_return;  // they cannot be compared
   const bool is_partial = !filter.empty();
   auto take = [in, before, is_partial, &result](const file_change& c) {
     const bool is_file =
         !is_partial && c.what != file_change::kind::removed && c.new_mode != file_mode::submodule;
-    if (is_file && !in->find_object(c.new_id)) {
-      throw failure(reason::corrupt, "path \"" + printable(c.path) + "\": object " +
-                                         c.new_id.hex() + " did not come");
-    }
+    if (is_file) detail::check_file(*in, c.path, c.new_id);
     if (!before.is_zero()) result.changes.push_back(c);
     return ready();
   };
@@ -120,10 +110,12 @@ promise<fetch_result> fetch_into(object_store& store,
     const reference* before = known ? known->find_ref(result.ref) : nullptr;
     if (before != nullptr && known->find_object(before->id)) result.old_tip = before->id;
     if (result.old_tip.is_zero()) result.move = ref_move::created;
-    promise<> taken = take_changes(next, options.filter, result);
-    co_await taken;
+    if (known) {  // the first pack is looked through when it has come
+      promise<> taken = take_changes(next, options.filter, result);
+      co_await taken;
+    }
   }
-  store.publish(*next);
+  store.publish(std::move(*next));
   co_return result;
 }
 

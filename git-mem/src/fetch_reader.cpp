@@ -67,8 +67,6 @@ void fetch_reader::open_section(std::string_view name) {
     section_ = section::shallow;
   } else if (name == "packfile") {
     section_ = section::pack;
-    sort_unique(shallow_);
-    sort_unique(unshallow_);
   } else if (name == "wanted-refs") {
     section_ = section::other;
   } else {
@@ -98,8 +96,6 @@ fetch_reader::event fetch_reader::push_v0(const pkt& p) {
       return {};
     }
     section_ = section::pack;
-    sort_unique(shallow_);
-    sort_unique(unshallow_);
   }
   return read_band(p.payload);
 }
@@ -112,6 +108,9 @@ void fetch_reader::read_ack(std::string_view line) {
     return;
   }
   if (!line.starts_with("ACK ") || line.size() < 4 + object_id::hex_digits) bad_line(line);
+  if (common_.size() >= limits_.acknowledgments) {
+    throw failure(reason::limit, "too many acknowledgments");
+  }
   common_.push_back(read_id(line.substr(4, object_id::hex_digits), line));
   const std::string_view word = line.substr(4 + object_id::hex_digits);
   if (word == " ready") ready_ = true;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The walk goes level by level, so that each commit is met at its least depth first. As in git, a
-// commit one of whose parents is left out loses all of them.
+// commit one of whose parents is left out loses all of them. What only the others reach is not
+// walked: git tells where that ends, too, and its client, which does not get it, fails at the next
+// `--unshallow` ("error in object: unshallow").
 
 #include "history_cut.hpp"
 
@@ -107,7 +109,7 @@ promise<bool> cutter::is_left_out(object_id id) {
 promise<> cutter::look(object_id id, std::uint64_t depth, std::vector<object_id>& next) {
   promise<commit> reading = get_commit(from_, id);
   const commit c = co_await std::move(reading);
-  bool cut = from_->is_shallow(id) || (depth >= most_ && !c.parents.empty());
+  bool cut = from_->is_shallow(id) || depth >= most_;  // even a commit without parents, as in git
   for (std::size_t i = 0; !cut && i < c.parents.size(); ++i) {
     promise<bool> judging = is_left_out(c.parents[i]);
     cut = co_await judging;

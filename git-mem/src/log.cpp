@@ -40,4 +40,10 @@ promise<std::optional<commit>> commit_log::next() {
   co_return c;
 }
 
+bool commit_log::release_slice() noexcept {
+  const bool some = !next_.empty();
+  for (int n = 0; n < 64 && !next_.empty(); ++n) static_cast<void>(next_.pop());
+  return some;
+}
+
 }  // namespace fermata::git_mem

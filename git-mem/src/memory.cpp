@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -32,6 +33,78 @@ std::uint8_t* map(std::uint64_t bytes, int protection) {
   ::madvise(p, bytes, MADV_NOHUGEPAGE);
   return static_cast<std::uint8_t*>(p);
 }
+
+// All new pages of a range by one call of the system: a trap for each takes 2 to 3 times as long.
+// Where the system cannot (before Linux 5.14) they come one by one.
+void make_present(std::uint8_t* base, std::uint64_t from, std::uint64_t to) noexcept {
+  from = round_up(from, page);
+  to = round_up(to, page);
+  if (to > from + page) ::madvise(base + from, to - from, MADV_POPULATE_WRITE);
+}
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool keeps_spares = false;
+#else
+constexpr bool keeps_spares = true;
+#endif
+
+// The blocks that this thread has freed last.
+class spare_blocks {
+public:
+  // One that is large enough, and not more than twice; its capacity is put into `capacity`.
+  std::uint8_t* take(std::size_t size, std::size_t& capacity) noexcept {
+    for (std::size_t i = count_; i-- > 0;) {
+      if (all_[i].capacity < size || all_[i].capacity / 2 > size) continue;
+      const block found = all_[i];
+      std::copy(all_.begin() + i + 1, all_.begin() + count_, all_.begin() + i);
+      --count_;
+      bytes_ -= found.capacity;
+      capacity = found.capacity;
+      return found.data;
+    }
+    return nullptr;
+  }
+  bool keep(std::uint8_t* data, std::size_t capacity) noexcept {
+    if (!keeps_spares || is_closed_ || data == nullptr || capacity < smallest) return false;
+    static thread_local at_exit closer(*this);
+    while (count_ == all_.size() || (count_ > 0 && bytes_ + capacity > most_bytes)) drop_oldest();
+    all_[count_++] = {data, capacity};
+    bytes_ += capacity;
+    return true;
+  }
+  // Blocks of at least this are made as large as that, and may be kept.
+  static constexpr std::size_t smallest = 32 * 1024;
+  static constexpr std::size_t step = 16 * 1024;
+
+private:
+  static constexpr std::size_t most_bytes = 1024 * 1024;
+  struct block {
+    std::uint8_t* data;
+    std::size_t capacity;
+  };
+  // Other destructors of the thread may still free blocks after this.
+  struct at_exit {
+    explicit at_exit(spare_blocks& s) : of(s) {}
+    ~at_exit() {
+      while (of.count_ > 0) of.drop_oldest();
+      of.is_closed_ = true;
+    }
+    spare_blocks& of;
+  };
+  void drop_oldest() noexcept {
+    std::free(all_[0].data);
+    bytes_ -= all_[0].capacity;
+    std::copy(all_.begin() + 1, all_.begin() + count_, all_.begin());
+    --count_;
+  }
+
+  std::array<block, most_bytes / smallest> all_{};  // the oldest first
+  std::size_t count_ = 0;
+  std::size_t bytes_ = 0;
+  bool is_closed_ = false;
+};
+
+thread_local constinit spare_blocks spares;
 
 }  // namespace
 
@@ -79,6 +152,7 @@ void growing_range::extend(std::uint64_t bytes) {
 void growing_range::append(std::span<const std::byte> bytes) {
   if (bytes.empty()) return;
   extend(bytes.size());
+  make_present(base_, size_ - bytes.size(), size_);
   std::memcpy(base_ + size_ - bytes.size(), bytes.data(), bytes.size());
 }
 
@@ -103,7 +177,11 @@ bool growing_range::release_slice() noexcept {
 
 byte_block::byte_block(std::size_t size) : size_(size) {
   if (size <= release_cut) {
-    data_ = static_cast<std::uint8_t*>(std::malloc(std::max<std::size_t>(size, 1)));
+    const bool may_be_kept = size >= spare_blocks::smallest;
+    if (may_be_kept) data_ = spares.take(size, capacity_);
+    if (data_ != nullptr) return;
+    capacity_ = may_be_kept ? round_up(size, spare_blocks::step) : std::max<std::size_t>(size, 1);
+    data_ = static_cast<std::uint8_t*>(std::malloc(capacity_));
     if (data_ == nullptr) throw std::bad_alloc();
     return;
   }
@@ -114,27 +192,32 @@ byte_block::byte_block(std::size_t size) : size_(size) {
 byte_block::byte_block(byte_block&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)),
       size_(std::exchange(other.size_, 0)),
-      mapped_(std::exchange(other.mapped_, 0)) {}
+      mapped_(std::exchange(other.mapped_, 0)),
+      capacity_(std::exchange(other.capacity_, 0)) {}
 
 byte_block& byte_block::operator=(byte_block&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   std::swap(mapped_, other.mapped_);
+  std::swap(capacity_, other.capacity_);
   return *this;
 }
 
-byte_block::~byte_block() {
+byte_block::~byte_block() { free_memory(); }
+
+void byte_block::free_memory() noexcept {
   if (mapped_ > 0) {
     ::munmap(data_, mapped_);
-  } else {
+  } else if (!spares.keep(data_, capacity_)) {
     std::free(data_);
   }
 }
 
 bool byte_block::release_slice() noexcept {
   if (mapped_ == 0) {
-    std::free(std::exchange(data_, nullptr));
-    size_ = 0;
+    free_memory();
+    data_ = nullptr;
+    size_ = capacity_ = 0;
     return false;
   }
   const std::size_t bytes = std::min<std::size_t>(mapped_, release_cut);

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
+#include "live_refs.hpp"
+
 #include <fermata/git_mem/object_store.hpp>
 
+#include <sys/mman.h>
+
 #include <algorithm>
+#include <cstdint>
 #include <deque>
 #include <mutex>
 #include <utility>
@@ -23,9 +28,7 @@ std::optional<object_header> snapshot::find_object(const object_id& id, std::siz
 }
 
 const reference* snapshot::find_ref(std::string_view name) const {
-  const auto at =
-      std::lower_bound(refs.begin(), refs.end(), name,
-                       [](const reference& r, std::string_view n) { return r.name < n; });
+  const auto at = detail::ref_from(refs, name);
   return at != refs.end() && at->name == name ? &*at : nullptr;
 }
 
@@ -72,6 +75,28 @@ struct object_store::reclaimer {
   }
 };
 
+namespace {
+
+// The pages of what is dropped go back to the system at once: the end of a large vector would give
+// back all of them in one step.
+void drop_some(std::vector<reference>& refs) noexcept {
+  constexpr std::size_t at_once = 256;
+  constexpr std::uintptr_t page = 4096;
+  constexpr std::size_t large = (1 << 20) / sizeof(reference);
+  const auto round_up = [](const reference* p) {
+    return (reinterpret_cast<std::uintptr_t>(p) + page - 1) / page * page;
+  };
+  const std::size_t before = refs.size();
+  for (std::size_t i = 0; i < at_once && !refs.empty(); ++i) refs.pop_back();
+  if (refs.capacity() < large) return;
+  const std::uintptr_t from = round_up(refs.data() + refs.size());
+  const std::uintptr_t to =
+      std::min(round_up(refs.data() + before), round_up(refs.data() + refs.capacity()) - page);
+  if (from < to) ::madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED);
+}
+
+}  // namespace
+
 object_store::object_store()
     : reclaimer_(std::make_shared<reclaimer>()), current_(std::make_shared<const snapshot>()) {}
 
@@ -90,12 +115,17 @@ std::shared_ptr<const pack> object_store::adopt(std::unique_ptr<pack> p) {
 }
 
 void object_store::publish(snapshot next) {
-  const auto by_name = [](const reference& a, const reference& b) { return a.name < b.name; };
-  if (!std::is_sorted(next.refs.begin(), next.refs.end(), by_name)) {
-    std::sort(next.refs.begin(), next.refs.end(), by_name);
+  const bool sorted = std::exchange(next.refs_in_order, false) ||
+                      std::is_sorted(next.refs.begin(), next.refs.end(), detail::is_before);
+  if (!sorted) {
+    std::sort(next.refs.begin(), next.refs.end(), detail::is_before);
   }
-  std::sort(next.shallow.begin(), next.shallow.end());
-  next.shallow.erase(std::unique(next.shallow.begin(), next.shallow.end()), next.shallow.end());
+  const auto disordered = std::adjacent_find(next.shallow.begin(), next.shallow.end(),
+                                             [](const auto& a, const auto& b) { return b <= a; });
+  if (disordered != next.shallow.end()) {
+    std::sort(next.shallow.begin(), next.shallow.end());
+    next.shallow.erase(std::unique(next.shallow.begin(), next.shallow.end()), next.shallow.end());
+  }
   auto whole = std::make_unique<snapshot>(std::move(next));
   current_ = snapshot_ptr(whole.release(), [keeper = reclaimer_](const snapshot* last) {
     keeper->add(std::unique_ptr<snapshot>(const_cast<snapshot*>(last)));
@@ -119,7 +149,7 @@ bool object_store::reclaim_step() noexcept {
     }
   }
   if (s) {  // its packs come back through their deleter, without the lock held
-    for (int i = 0; i < 256 && !s->refs.empty(); ++i) s->refs.pop_back();
+    drop_some(s->refs);
     if (s->refs.empty()) return true;
     const std::lock_guard lock(r.guard);
     r.snapshots.push_front(std::move(s));

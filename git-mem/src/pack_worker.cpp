@@ -51,4 +51,8 @@ step_state pack_worker::run(std::stop_token stop,
   return work.settle_names() ? state : step_state::error;
 }
 
+pack_links& pack_worker::links_of(pack_analyser& analyser) noexcept {
+  return analyser.analysis_->links();
+}
+
 }  // namespace fermata::git_mem::detail

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "naming_crew.hpp"
+#include "pack_links.hpp"
 
 #include <fermata/git_mem/pack_analyser.hpp>
 
@@ -28,6 +29,9 @@ struct pack_worker {
                         pack_analyser& analyser,
                         const std::shared_ptr<naming_crew>& crew,
                         const input& in);
+
+  // What somebody wants to know of its pack. Lifetime: of the analyser.
+  static pack_links& links_of(pack_analyser& analyser) noexcept;
 
 private:
   static step_state use(const std::stop_token& stop, analysis& work, const input& in);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Advertisements, refs and requests; the answer to a fetch is in fetch_reader.cpp.
+// Advertisements and lists of refs; requests are in protocol_requests.cpp, the answer to a fetch is
+// in fetch_reader.cpp.
 
 #include "protocol_lines.hpp"
 
@@ -111,6 +112,9 @@ void advertisement_reader::read_ref(std::string_view line) {
   if (!is_ref_name(name)) bad_line(line);
   if (result_.refs.size() >= limits_.refs) throw failure(reason::limit, "too many refs");
   result_.refs.push_back({std::string(name), id, {}});
+  if (result_.refs.front().id != id || !name.starts_with("refs/heads/")) return;
+  const bool usual = name == "refs/heads/master" || name == "refs/heads/main";
+  if (guessed_head_.empty() || usual) guessed_head_ = name;
 }
 
 // Version 0 names the target of HEAD in a capability; before git 1.8.4 one had to guess.
@@ -120,7 +124,6 @@ void advertisement_reader::finish() {
                                            printable(*result_.can.find_value("object-format")) +
                                            " names, only sha1 is supported");
   }
-  sort_unique(result_.shallow);
   if (result_.version == 2 || result_.refs.empty() || result_.refs.front().name != "HEAD") return;
   reference& head = result_.refs.front();
   for (const std::string& one : result_.can.all()) {
@@ -130,35 +133,7 @@ void advertisement_reader::finish() {
       return;
     }
   }
-  for (const reference& r : result_.refs) {
-    if (r.id != head.id || !r.name.starts_with("refs/heads/")) continue;
-    const bool usual = r.name == "refs/heads/master" || r.name == "refs/heads/main";
-    if (head.symbolic_target.empty() || usual) head.symbolic_target = r.name;
-  }
-}
-
-namespace {
-
-constexpr std::string_view agent = "agent=fermata/0.1";
-
-void append_v2_command(std::string& out, const capabilities& can, std::string_view command) {
-  append_pkt(out, "command=" + std::string(command) + "\n");
-  if (can.has("agent")) append_pkt(out, std::string(agent) + "\n");
-  if (can.has("object-format")) append_pkt(out, "object-format=sha1\n");
-  append_delimiter(out);
-}
-
-}  // namespace
-
-std::string ls_refs_request(const capabilities& can, const std::vector<std::string>& prefixes) {
-  if (!can.has("ls-refs")) throw failure(reason::protocol, "the server cannot list its refs");
-  std::string out;
-  append_v2_command(out, can, "ls-refs");
-  append_pkt(out, "symrefs\n");
-  if (can.offers("ls-refs", "unborn")) append_pkt(out, "unborn\n");
-  for (const std::string& prefix : prefixes) append_pkt(out, "ref-prefix " + prefix + "\n");
-  append_flush(out);
-  return out;
+  head.symbolic_target = guessed_head_;
 }
 
 bool ls_refs_reader::push(const pkt& p) {
@@ -192,168 +167,6 @@ bool ls_refs_reader::push(const pkt& p) {
                                                        });
   if (wanted) refs_.push_back({std::string(name), id, std::string(target)});
   return false;
-}
-
-namespace {
-
-constexpr const char* no_filters = "the server makes no partial clones (no filter)";
-
-// Where history is to end: the same lines in every version.
-void append_cut(std::string& out, const fetch_request& request) {
-  for (const object_id& id : request.shallow) append_pkt(out, "shallow " + id.hex() + "\n");
-  if (request.depth > 0) append_pkt(out, "deepen " + std::to_string(request.depth) + "\n");
-  if (request.since != 0) append_pkt(out, "deepen-since " + std::to_string(request.since) + "\n");
-  for (const std::string& ref : request.without) append_pkt(out, "deepen-not " + ref + "\n");
-}
-
-std::string write_v2(const capabilities& can, const fetch_request& request) {
-  if (!can.has("fetch")) throw failure(reason::protocol, "the server cannot fetch");
-  const bool cut = request.deepens() || !request.shallow.empty();
-  if (cut && !can.offers("fetch", "shallow")) {
-    throw failure(reason::unsupported, "the server cannot cut history (no shallow)");
-  }
-  std::string out;
-  append_v2_command(out, can, "fetch");
-  if (request.thin_pack) append_pkt(out, "thin-pack\n");
-  append_pkt(out, "ofs-delta\n");
-  if (!request.progress) append_pkt(out, "no-progress\n");
-  if (request.include_tag) append_pkt(out, "include-tag\n");
-  append_cut(out, request);
-  if (request.deepen_relative) append_pkt(out, "deepen-relative\n");
-  if (!request.filter.empty()) {
-    if (!can.offers("fetch", "filter")) throw failure(reason::unsupported, no_filters);
-    append_pkt(out, "filter " + request.filter + "\n");
-  }
-  for (const object_id& id : request.wants) append_pkt(out, "want " + id.hex() + "\n");
-  for (const object_id& id : request.haves) append_pkt(out, "have " + id.hex() + "\n");
-  if (request.done) append_pkt(out, "done\n");
-  append_flush(out);
-  return out;
-}
-
-std::string write_v0(const capabilities& can, const fetch_request& request) {
-  if (!can.has("side-band-64k")) {
-    throw failure(reason::unsupported, "the server is too old (no side-band-64k)");
-  }
-  const bool cut = request.deepens() || !request.shallow.empty();
-  if (cut && !can.has("shallow")) {
-    throw failure(reason::unsupported, "the server cannot cut history (no shallow)");
-  }
-  if (request.since != 0 && !can.has("deepen-since")) {
-    throw failure(reason::unsupported, "the server cannot cut history at a date");
-  }
-  if (!request.without.empty() && !can.has("deepen-not")) {
-    throw failure(reason::unsupported, "the server cannot cut history at a ref");
-  }
-  std::string words = " side-band-64k";
-  if (request.thin_pack && can.has("thin-pack")) words += " thin-pack";
-  if (can.has("ofs-delta")) words += " ofs-delta";
-  if (!request.progress && can.has("no-progress")) words += " no-progress";
-  if (request.include_tag && can.has("include-tag")) words += " include-tag";
-  if (!request.filter.empty()) {
-    if (!can.has("filter")) throw failure(reason::unsupported, no_filters);
-    words += " filter";
-  }
-  if (request.deepen_relative) {
-    if (!can.has("deepen-relative")) {
-      throw failure(reason::unsupported, "the server cannot deepen from where history ends");
-    }
-    words += " deepen-relative";
-  }
-  if (request.since != 0) words += " deepen-since";
-  if (!request.without.empty()) words += " deepen-not";
-  if (can.has("agent")) words += " " + std::string(agent);
-  std::string out;
-  for (const object_id& id : request.wants) {
-    append_pkt(out, "want " + id.hex() + words + "\n");
-    words.clear();
-  }
-  append_cut(out, request);
-  if (!request.filter.empty()) append_pkt(out, "filter " + request.filter + "\n");
-  append_flush(out);
-  for (const object_id& id : request.haves) append_pkt(out, "have " + id.hex() + "\n");
-  if (request.done) append_pkt(out, "done\n");
-  return out;
-}
-
-bool is_number(std::string_view text) {
-  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-  return !text.empty() && std::all_of(text.begin(), text.end(), is_digit);
-}
-
-bool is_filter(std::string_view spec);
-
-// "+" between filters, whose own signs are percent-encoded.
-bool are_filters(std::string_view all) {
-  for (;;) {
-    const std::size_t plus = all.find('+');
-    std::string one;
-    for (std::string_view rest = all.substr(0, plus); !rest.empty();) {
-      int code = -1;
-      if (rest.starts_with('%') && rest.size() >= 3) {
-        std::from_chars(rest.data() + 1, rest.data() + 3, code, 16);
-      }
-      one += code < 0 ? rest.front() : static_cast<char>(code);
-      rest.remove_prefix(code < 0 ? 1 : 3);
-    }
-    if (!is_filter(one)) return false;
-    if (plus == std::string_view::npos) return true;
-    all.remove_prefix(plus + 1);
-  }
-}
-
-// What git itself takes: a server that is asked for anything else hangs up without a word.
-bool is_filter(std::string_view spec) {
-  const auto value_of = [spec](std::string_view key) {
-    return spec.starts_with(key) ? std::optional(spec.substr(key.size())) : std::nullopt;
-  };
-  if (spec == "blob:none") return true;
-  if (auto limit = value_of("blob:limit=")) {
-    const bool has_unit =
-        !limit->empty() && std::string_view("kKmMgG").find(limit->back()) != std::string_view::npos;
-    if (has_unit) limit->remove_suffix(1);
-    return is_number(*limit);
-  }
-  if (const auto depth = value_of("tree:")) return is_number(*depth);
-  if (const auto type = value_of("object:type=")) {
-    return *type == "commit" || *type == "tree" || *type == "blob" || *type == "tag";
-  }
-  if (const auto at = value_of("sparse:oid=")) return !at->empty();
-  const auto several = value_of("combine:");
-  return several && are_filters(*several);
-}
-
-// What the caller has typed goes into a line.
-void check_word(const std::string& word, const char* what) {
-  const bool is_one =
-      !word.empty() && word.size() < 1024 && std::none_of(word.begin(), word.end(), [](char c) {
-        return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f;
-      });
-  if (is_one) return;
-  throw failure(reason::unsupported, "\"" + printable(word, 80) + "\" is no " + what);
-}
-
-}  // namespace
-
-std::string write_fetch(const advertisement& from, const fetch_request& request) {
-  if (request.wants.empty()) throw contract_error("a fetch wants something");
-  if (request.depth > 0 && (request.since != 0 || !request.without.empty())) {
-    throw contract_error("a depth, and a date or a ref, exclude each other");
-  }
-  for (const std::string& ref : request.without) check_word(ref, "name of a ref");
-  if (!request.filter.empty()) {
-    check_word(request.filter, "filter");
-    if (!is_filter(request.filter)) {
-      throw failure(reason::unsupported,
-                    "\"" + printable(request.filter, 80) + "\" is no filter of git");
-    }
-  }
-  return from.version == 2 ? write_v2(from.can, request) : write_v0(from.can, request);
-}
-
-void sort_unique(std::vector<object_id>& ids) {
-  std::sort(ids.begin(), ids.end());
-  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
 }
 
 }  // namespace fermata::git_mem

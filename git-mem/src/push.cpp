@@ -5,6 +5,7 @@
 #include "clone_over.hpp"
 #include "packet_source.hpp"
 #include "protocol_lines.hpp"
+#include "sliced_sort.hpp"
 #include "transport.hpp"
 
 #include <fermata/git_mem/commit.hpp>
@@ -30,7 +31,7 @@ constexpr std::size_t most_said_bytes = 64 * 1024;
 // Where in the result each ref is.
 using ref_numbers = std::unordered_map<std::string_view, std::size_t>;
 
-// The report, out of its bands.
+// The report, out of its bands. They go on after it: a hook that nobody listens to would wait.
 class report_reader {
 public:
   report_reader(push_result& result, const ref_numbers& numbers, bool has_bands)
@@ -40,7 +41,8 @@ public:
     detail::check_error(p);
     if (!has_bands_) return take(p);
     if (p.kind == pkt_kind::flush) {
-      throw failure(reason::protocol, "the server ends before its report does");
+      if (!reported_) throw failure(reason::protocol, "the server ends before its report does");
+      return true;
     }
     if (p.kind != pkt_kind::data || p.payload.empty()) return false;
     const std::string_view data = p.payload.substr(1);
@@ -48,11 +50,11 @@ public:
       case 1:
         inner_.feed(bytes_of(data));
         while (const std::optional<pkt> q = inner_.next()) {
-          if (take(*q)) return true;
+          reported_ = reported_ || take(*q);
         }
         return false;
       case 2:
-        if (result_.remote_says.size() < most_said_bytes) {
+        if (!data.empty() && result_.remote_says.size() < most_said_bytes) {
           result_.remote_says +=
               printable(data, most_said_bytes - result_.remote_says.size()) + "\n";
         }
@@ -104,6 +106,7 @@ private:
   const ref_numbers& numbers_;
   bool has_bands_;
   bool unpacked_ = false;
+  bool reported_ = false;
   pkt_reader inner_;
 };
 
@@ -235,8 +238,13 @@ promise<> send_pack(pushing& p) {
     if (!c.to.is_zero()) request.tips.push_back(c.to);
   }
   if (request.tips.empty()) co_return;  // deletions need none
-  for (const reference& r : p.there.refs) request.haves.push_back(r.id);
-  sort_unique(request.haves);
+  request.haves.reserve(p.there.refs.size());
+  for (const reference& r : p.there.refs) {
+    request.haves.push_back(r.id);
+    co_await maybe_pause();
+  }
+  promise<> sorted = detail::sort_ids(request.haves);
+  co_await sorted;
   promise<reachable_objects> finding = find_reachable(p.from, std::move(request));
   const reachable_objects found = co_await std::move(finding);
   pack_writer_options how;

@@ -13,7 +13,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstring>
 #include <utility>
 
 namespace fermata::git_mem {
@@ -49,31 +48,21 @@ raw_entry take_entry(std::string_view tree, std::size_t& at) {
   return e;
 }
 
-// Without the call of memcmp that `==` makes: this is asked for each entry of each tree.
-bool is_same(const object_id& a, const object_id& b) noexcept {
-  const auto part = [](const object_id& id, std::size_t at) {
-    std::uint64_t n = 0;
-    std::memcpy(&n, id.data() + at, sizeof n);
-    return n;
-  };
-  return part(a, 0) == part(b, 0) && part(a, 8) == part(b, 8) && part(a, 12) == part(b, 12);
-}
-
 // Opens trees, and puts what they reach into a set.
 class tree_opener {
 public:
   tree_opener(snapshot_ptr from, object_cache& recent, const object_filter& filter)
-      : from_(std::move(from)), recent_(recent), filter_(filter), seen_(seen_slots) {
-    seen_[0] = object_id::from_bytes(std::array<std::uint8_t, object_id::size_bytes>{1}.data());
-  }
+      : from_(std::move(from)), recent_(recent), filter_(filter) {}
 
   // All below a tree that is not in `into` and not in `without`. What is missing is an error but
   // where `lenient`.
   promise<> open(object_id root, object_set& into, const object_set& without, bool lenient);
 
 private:
-  static constexpr std::size_t seen_slots = 16 * 1024;
+  static constexpr std::size_t seen_blocks = 64;
+  static constexpr std::size_t seen_block_slots = 256;
 
+  object_id& seen_slot(const object_id& id);
   void look(const raw_entry& e, object_set& into, const object_set& without, bool lenient);
 
   snapshot_ptr from_;
@@ -81,9 +70,23 @@ private:
   const object_filter& filter_;
   std::vector<object_id> stack_;
   // What was looked at lately, by the low bits of its name: a tree that changes is mostly as it
-  // was, and this is ten times faster than to find an object again. No name is in a slot at first.
-  std::vector<object_id> seen_;
+  // was, and this is ten times faster than to find an object again. In blocks, each made when it is
+  // used first: new pages cost up to 20 us each, and few trees use all.
+  std::array<std::vector<object_id>, seen_blocks> seen_;
 };
+
+// No name is in a slot at first: the names of zeros and of what is not zero are in other slots.
+object_id& tree_opener::seen_slot(const object_id& id) {
+  const std::size_t slot = id.prefix() % (seen_blocks * seen_block_slots);
+  std::vector<object_id>& block = seen_[slot / seen_block_slots];
+  if (block.empty()) {
+    block.resize(seen_block_slots);
+    if (slot / seen_block_slots == 0) {
+      block[0] = object_id::from_bytes(std::array<std::uint8_t, object_id::size_bytes>{1}.data());
+    }
+  }
+  return block[slot % seen_block_slots];
+}
 
 void tree_opener::look(const raw_entry& e,
                        object_set& into,
@@ -91,8 +94,8 @@ void tree_opener::look(const raw_entry& e,
                        bool lenient) {
   const std::uint32_t kind = e.mode & mode_kind;
   if (kind == mode_submodule) return;
-  object_id& seen = seen_[e.id.prefix() % seen_slots];
-  if (is_same(seen, e.id)) return;
+  object_id& seen = seen_slot(e.id);
+  if (seen == e.id) return;
   const object_type type = kind == mode_tree ? object_type::tree : object_type::blob;
   const std::optional<object_header> h = from_->find_object(e.id);
   if (!h) {
@@ -201,20 +204,26 @@ promise<> search::open_trees() {
   }
   const bool with_trees = request.filter.what != object_filter::leaves_out::trees;
   tree_opener opener(from, recent, request.filter);
+  object_set left_out(*from);  // without trees: those of commits, even where a tag names one, too
   for (const auto& c : commits.wanted()) {
     if (had.contains(c.at)) continue;
     objects->insert(c.at);
     if (with_trees) {
       promise<> opened = opener.open(c.tree, *objects, had, false);
       co_await opened;
+    } else if (!trees.empty()) {
+      if (const std::optional<object_header> h = from->find_object(c.tree)) left_out.insert(*h);
     }
     co_await maybe_pause();
   }
   for (const object_id& id : trees) {
-    if (!with_trees) objects->insert(*from->find_object(id));
-    if (!with_trees) continue;
-    promise<> opened = opener.open(id, *objects, had, false);
-    co_await opened;
+    if (with_trees) {
+      promise<> opened = opener.open(id, *objects, had, false);
+      co_await opened;
+    } else if (const object_header h = *from->find_object(id); !left_out.contains(h)) {
+      objects->insert(h);
+    }
+    co_await maybe_pause();
   }
 }
 

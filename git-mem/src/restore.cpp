@@ -293,6 +293,7 @@ promise<> restore(object_store& into, std::string path, pack_limits limits) {
   saved_store read = co_await std::move(reading);
   snapshot next;
   next.refs = std::move(read.refs);
+  next.refs_in_order = true;  // it was looked at when they were read
   next.shallow = std::move(read.shallow);
   for (auto& p : read.packs) next.packs.push_back(into.adopt(std::move(p)));
   into.publish(std::move(next));

@@ -204,11 +204,16 @@ promise<object_id> at_path(snapshot_ptr from, object_id id, std::string path) {
   if (!root) absent("object " + id.hex() + " has no tree");
   promise<std::optional<path_finder::place>> finding = find_path(from, *root, path);
   const std::optional<path_finder::place> place = co_await std::move(finding);
-  if (!place) absent("path \"" + printable(path) + "\": not in the tree");
+  // As git has it: no part is empty, and only a tree may end in a slash.
+  const bool has_gap = path.starts_with('/') || path.find("//") != std::string::npos;
+  const bool is_wrong_end = path.ends_with('/') && place && place->mode != file_mode::tree;
+  if (!place || has_gap || is_wrong_end)
+    absent("path \"" + printable(path) + "\": not in the tree");
   co_return place->id;
 }
 
 promise<object_id> parse(snapshot_ptr from, std::string text) {
+  if (text.starts_with(":/")) throw failure(reason::unsupported, ":/text is not supported");
   if (text.starts_with(':')) throw failure(reason::unsupported, "a store has no index");
   revision r(text);
   promise<object_id> naming = by_name(from, std::string(r.name), r.first_hint());

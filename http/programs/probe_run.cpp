@@ -11,7 +11,6 @@
 
 #include <fermata/loop/error.hpp>
 
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -25,9 +24,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <deque>
-#include <memory>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -63,24 +60,6 @@ private:
 descriptor checked(int fd, std::string_view what) {
   if (fd < 0) throw errno_error(what);
   return descriptor(fd);
-}
-
-struct address {
-  sockaddr_storage bytes{};
-  socklen_t size = 0;
-};
-
-address resolve(const probe_target& target) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  const int code = getaddrinfo(target.host.c_str(), target.port.c_str(), &hints, &found);
-  if (code != 0) throw error("cannot resolve " + target.authority + ": " + gai_strerror(code));
-  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, &freeaddrinfo);
-  address a;
-  std::memcpy(&a.bytes, found->ai_addr, found->ai_addrlen);
-  a.size = found->ai_addrlen;
-  return a;
 }
 
 struct connection {
@@ -120,7 +99,7 @@ private:
   [[nodiscard]] std::size_t under_way() const { return busy_ + waiting_.size(); }
 
   probe_options options_;
-  address address_;
+  probe_address address_;
   std::string request_;
   descriptor epoll_;
   descriptor timer_;
@@ -388,50 +367,6 @@ void prober::finish(instant now) {
 }
 
 }  // namespace
-
-void probe_timeline::add(std::chrono::nanoseconds since_start,
-                         std::chrono::nanoseconds latency,
-                         bool failed) {
-  while (since_start / slot_time_ >= static_cast<std::int64_t>(most)) {
-    slot_time_ *= 2;
-    for (std::size_t i = 0; 2 * i < slots_.size(); ++i) {
-      probe_slot sum = slots_[2 * i];
-      if (2 * i + 1 < slots_.size()) {
-        const probe_slot& other = slots_[2 * i + 1];
-        sum.longest = std::max(sum.longest, other.longest);
-        sum.answers += other.answers;
-        sum.failures += other.failures;
-      }
-      slots_[i] = sum;
-    }
-    slots_.resize((slots_.size() + 1) / 2);
-  }
-  const auto index = static_cast<std::size_t>(since_start / slot_time_);
-  if (slots_.size() <= index) slots_.resize(index + 1);
-  probe_slot& s = slots_[index];
-  s.longest = std::max(s.longest, latency);
-  ++(failed ? s.failures : s.answers);
-}
-
-probe_target probe_target::parse(const std::string& url) {
-  const std::string text = "cannot probe " + url + ": ";
-  const std::string_view scheme = "http://";
-  if (!url.starts_with(scheme)) throw error(text + "the URL does not begin with http://");
-  probe_target t;
-  const std::size_t slash = std::min(url.find('/', scheme.size()), url.size());
-  t.authority = url.substr(scheme.size(), slash - scheme.size());
-  if (slash < url.size()) t.path = url.substr(slash);
-  const auto printable = [](char c) { return c > 0x20 && c < 0x7f; };
-  if (!std::all_of(url.begin(), url.end(), printable))
-    throw error(text + "a character in it must be encoded");
-  const std::size_t bracket = t.authority.rfind(']');
-  const std::size_t colon = t.authority.find(':', bracket == std::string::npos ? 0 : bracket);
-  t.host = t.authority.substr(0, colon);
-  if (colon != std::string::npos) t.port = t.authority.substr(colon + 1);
-  if (t.host.starts_with('[')) t.host = t.host.substr(1, t.host.size() - 2);
-  if (t.host.empty() || t.port.empty()) throw error(text + "no host or no port");
-  return t;
-}
 
 probe_report run_probe(const probe_target& target, const probe_options& options) {
   return prober(target, options).run();

@@ -2,51 +2,23 @@
 // The measurement of fermata-probe: an open loop of GET requests.
 #pragma once
 
+#include "probe_target.hpp"
+#include "probe_timeline.hpp"
+
 #include <fermata/http/latency_log.hpp>
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <vector>
 
 namespace fermata::http {
-
-struct probe_target {
-  std::string host;  // without brackets
-  std::string port = "80";
-  std::string authority;  // as it stood in the URL
-  std::string path = "/";
-
-  /// Throws: `error` for what is no http URL.
-  static probe_target parse(const std::string& url);
-};
 
 struct probe_options {
   std::chrono::microseconds interval{1000};
   std::chrono::milliseconds duration{0};  // 0: until SIGTERM, SIGINT or the end of stdin
   std::size_t most_connections = 64;
   std::string if_none_match;  // sent where it is not empty; then 304 is as good as 200
-};
-
-/// What came within one part of the time.
-struct probe_slot {
-  std::chrono::nanoseconds longest{0};  // latency of an answer that came
-  std::uint64_t answers = 0;
-  std::uint64_t failures = 0;  // errors and what is not good
-};
-
-/// Parts of equal length, at most `most`: two become one where there would be more.
-class probe_timeline {
-public:
-  static constexpr std::size_t most = 400;
-  void add(std::chrono::nanoseconds since_start, std::chrono::nanoseconds latency, bool failed);
-  [[nodiscard]] const std::vector<probe_slot>& slots() const { return slots_; }
-  [[nodiscard]] std::chrono::nanoseconds slot_time() const { return slot_time_; }
-
-private:
-  std::chrono::nanoseconds slot_time_ = std::chrono::milliseconds(10);
-  std::vector<probe_slot> slots_;
 };
 
 struct probe_report {

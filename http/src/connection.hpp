@@ -11,6 +11,7 @@
 #include <fermata/promise/promise.hpp>
 #include <fermata/promise/stream.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -20,6 +21,8 @@
 namespace fermata::http::detail {
 
 inline constexpr std::string_view continue_text = "HTTP/1.1 100 Continue\r\n\r\n";
+inline constexpr std::size_t most_output_bytes = 64 * 1024;  // gathered before it is written
+inline constexpr std::chrono::microseconds request_cost{15};
 
 class connection final : private deadline::owner, private incoming_body {
 public:

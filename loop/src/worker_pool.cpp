@@ -79,8 +79,8 @@ worker_pool::~worker_pool() {
   shared_->join_left();
 }
 
+// Those that run are asked last: one that stops at once would free its thread for what is dropped.
 void worker_pool::end() noexcept {
-  ending_.request_stop();
   pool_job* dropped = nullptr;
   {
     const std::lock_guard lock(shared_->mutex);
@@ -96,6 +96,7 @@ void worker_pool::end() noexcept {
     empty(shared_->main);
     shared_->wake_all();
   }
+  ending_.request_stop();
   while (dropped != nullptr) std::exchange(dropped, dropped->next_)->drop();
 }
 

@@ -27,6 +27,8 @@ public:
              const std::vector<std::string>& addresses,
              const std::vector<int>& sockets,
              std::chrono::nanoseconds drain_time);
+  /// A promise of each loop, which settles before `shutdown` only where it fails.
+  [[nodiscard]] const std::vector<promise<>>& parts() const noexcept { return serving_; }
   /// Ends what was begun, gracefully. Rejects: with what ended a loop before.
   promise<> shutdown();
 

@@ -2,7 +2,9 @@
 // fermata-mirror: an opam repository over HTTP, also while it is being cloned.
 
 #include "console.hpp"
+#include "first_end.hpp"
 #include "further_loops.hpp"
+#include "open_files.hpp"
 #include "service_manager.hpp"
 
 #include <fermata/loop/worker_pool.hpp>
@@ -22,6 +24,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -210,6 +213,8 @@ void listen(const mirror_options& options,
     fermata::listen_options how;
     how.reuse_port = options.loops > 1;
     for (const std::string& where : options.listen) {
+      // Ours share a port, with nobody else: a second mirror would get a part of our clients.
+      if (how.reuse_port) static_cast<void>(fermata::tcp_listener(where));
       fermata::tcp_listener listener(where, how);
       addresses.push_back(listener.address());
       serve_on(std::move(listener));
@@ -238,6 +243,16 @@ promise<> keep_access_log(access_log& to, voice& v) {
   }
 }
 
+// At the end of the program.
+void write_rest(access_log& of, voice& v) {
+  try {
+    while (of.flush()) {
+    }
+  } catch (const fermata::error& e) {
+    v.log(fermata::log_level::warn, "mirror", e.what());
+  }
+}
+
 // The first signal that ends the program. SIGHUP is a new access log.
 promise<> wait_for_end(fermata::signal_source& signals, access_log* to, voice& v) {
   for (;;) {
@@ -252,21 +267,51 @@ promise<> wait_for_end(fermata::signal_source& signals, access_log* to, voice& v
   }
 }
 
-promise<bool> serve(const mirror_options& options,
-                    service& s,
-                    voice& v,
-                    service_manager& manager,
-                    access_log* accesses) {
+// Of each loop: more than the system lets us have open would wait for one that ends.
+struct connection_limit {
+  explicit connection_limit(const mirror_options& given)
+      : files(fermata::mirror::raise_file_limit()),
+        wanted(given.most_connections),
+        fits(fermata::mirror::connections_within(files / given.loops, wanted)) {}
+
+  void tell(voice& v) const {
+    if (fits == wanted) return;
+    v.log(fermata::log_level::warn, "mirror",
+          fmt::format("at most {} connections a loop, not {}: a process may have {} files open",
+                      fits, wanted, files));
+  }
+
+  std::uint64_t files;
+  std::uint32_t wanted;
+  std::uint32_t fits;
+};
+
+enum class ending { whole, cut, failed };
+
+// A service that does not update any more must not look as if it did: when a part of the program
+// ends by itself, all of it does, and whoever watches it may start it again.
+promise<ending> serve(const mirror_options& options,
+                      const connection_limit& limit,
+                      service& s,
+                      voice& v,
+                      service_manager& manager,
+                      access_log* accesses) {
   fermata::signal_source signals(std::vector<int>{SIGINT, SIGTERM, SIGHUP});
   further_loops others(options.loops - 1, options.work_policy, v.thread_log());
   listen(options, s, v, manager, others);
+  limit.tell(v);
   promise<> working = s.run();
   std::vector<promise<>> beside;
   beside.push_back(show_progress(s, v));
   beside.push_back(tell_manager(s, manager));
   if (accesses != nullptr) beside.push_back(keep_access_log(*accesses, v));
-  promise<> ending = wait_for_end(signals, accesses, v);
-  co_await ending;
+  std::vector<promise<>> parts = others.parts();
+  parts.push_back(working);
+  parts.insert(parts.end(), beside.begin(), beside.end());
+  promise<std::string> over =
+      fermata::mirror::first_end(wait_for_end(signals, accesses, v), std::move(parts));
+  const std::string failure = co_await over;
+  if (!failure.empty()) v.log(fermata::log_level::error, "mirror", "cannot go on: " + failure);
   manager.tell("STOPPING=1");
   promise<> others_end = settled(others.shutdown());
   v.err.write(v.line.end());
@@ -274,7 +319,8 @@ promise<bool> serve(const mirror_options& options,
   const bool stopped = co_await stopping;
   for (const promise<>& p : beside) fermata::cancel(p);
   if (stopped) co_await others_end;
-  co_return stopped;
+  if (!failure.empty()) co_return ending::failed;
+  co_return stopped ? ending::whole : ending::cut;
 }
 
 // One line that is in a file or, where none is named, in the environment.
@@ -291,9 +337,12 @@ std::string read_secret(const std::string& path) {
   return secret;
 }
 
-fermata::mirror::service_options options_of(const mirror_options& given, voice& v) {
+fermata::mirror::service_options options_of(const mirror_options& given,
+                                            const connection_limit& limit,
+                                            voice& v) {
   fermata::mirror::service_options options = fermata::mirror::service_options_of(given);
   options.version = FERMATA_VERSION;
+  options.http.most_connections = limit.fits;
   options.update_secret = read_secret(given.update_secret_file);
   options.on_phase = [&v](const fermata::mirror::phase_report&) { v.progress(); };  // its end
   options.on_served = [&v](const fermata::mirror::generation& g) { v.serving(g); };
@@ -313,19 +362,21 @@ int run(const mirror_options& given) {
   loop.pool().set_bounds({0, given.threads});
   std::optional<access_log> accesses;
   if (!given.access_log.empty()) accesses.emplace(given.access_log);
-  fermata::mirror::service_options how = options_of(given, v);
+  const connection_limit limit(given);
+  fermata::mirror::service_options how = options_of(given, limit, v);
   if (accesses) {
     how.http.on_answered = [&log = *accesses](const auto& answered) { log.add(answered); };
+    how.lost_log_lines = [&log = *accesses] { return log.dropped(); };
   }
   service s(std::move(how));
   v.of = &s;
-  const bool ended =
-      loop.run([&] { return serve(given, s, v, manager, accesses ? &*accesses : nullptr); });
-  while (accesses && accesses->flush()) {
-  }
+  const ending how_ended =
+      loop.run([&] { return serve(given, limit, s, v, manager, accesses ? &*accesses : nullptr); });
+  if (accesses) write_rest(*accesses, v);
   v.out.flush();
-  if (!ended) std::_Exit(EXIT_SUCCESS);  // what is kept on disk is whole at any moment
-  return EXIT_SUCCESS;
+  const int status = how_ended == ending::failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  if (how_ended != ending::whole) std::_Exit(status);  // what is on disk is whole at any moment
+  return status;
 }
 
 }  // namespace

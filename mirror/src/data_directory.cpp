@@ -24,6 +24,7 @@
 #include <filesystem>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
 namespace fermata::mirror {
 namespace {
@@ -97,6 +98,28 @@ std::string frame_fault(saved_file_reader& in) {
   return {};
 }
 
+// Also a folder, and over what was set aside before.
+void set_aside(const std::string& from, const std::string& to, std::error_code& code) {
+  std::filesystem::rename(from, to, code);
+  if (!code) return;
+  std::error_code ignored;  // the second rename says what is wrong
+  std::filesystem::remove_all(to, ignored);
+  std::filesystem::rename(from, to, code);
+}
+
+// What a kill has left of stores that were being written, each under a name of its own.
+void remove_unfinished(const std::string& path) {
+  const std::string stem = "store.";
+  std::error_code code;
+  std::vector<std::filesystem::path> left;
+  for (std::filesystem::directory_iterator it(path, code), end; !code && it != end;
+       it.increment(code)) {
+    const std::string name = it->path().filename().string();
+    if (name.starts_with(stem) && name.size() == stem.size() + 6) left.push_back(it->path());
+  }
+  for (const std::filesystem::path& file : left) std::filesystem::remove(file, code);
+}
+
 }  // namespace
 
 data_directory::data_directory(std::string path) : path_(std::move(path)) {
@@ -122,6 +145,7 @@ data_directory::data_directory(std::string path) : path_(std::move(path)) {
     ::close(lock_);
     throw uv_error(why, "cannot write " + name);
   }
+  remove_unfinished(path_);
 }
 
 data_directory::~data_directory() {
@@ -147,20 +171,24 @@ loaded_generation data_directory::load(std::string_view remote, std::string_view
   {
     saved_file_reader in(name);
     if (!in.exists()) return {};
-    fault = frame_fault(in);
-    if (fault.empty()) try {
+    try {
+      fault = frame_fault(in);
+      if (fault.empty()) {
         auto g = read_generation(in);
         if (g->remote == remote && g->branch == branch) return {std::move(g), {}};
         return {nullptr, name + " is of another remote or branch"};
-      } catch (const json::exception&) {
-        fault = "its head is no JSON of ours";
-      } catch (const refusal& e) {
-        fault = e.what();
       }
+    } catch (const json::exception&) {
+      fault = "its head is no JSON of ours";
+    } catch (const refusal& e) {
+      fault = e.what();
+    } catch (const error& e) {  // a folder, or a disk that cannot be read here
+      fault = e.code().message();
+    }
   }
   const std::string aside = file("index.refused");
   std::error_code code;
-  std::filesystem::rename(name, aside, code);
+  set_aside(name, aside, code);
   if (code) throw uv_error(code.value(), "cannot rename " + name + " to " + aside);
   return {nullptr, name + ": " + fault + "; it is now " + aside};
 }
@@ -179,7 +207,7 @@ void data_directory::save(const generation& g) {
 
 void data_directory::refuse_store() const noexcept {
   std::error_code code;
-  std::filesystem::rename(store_path(), file("store.refused"), code);
+  set_aside(store_path(), file("store.refused"), code);
 }
 
 disk_status data_directory::disk() const noexcept {

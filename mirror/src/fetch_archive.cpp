@@ -12,6 +12,8 @@ namespace fermata::mirror {
 namespace {
 
 constexpr int most_resumes = 5;
+constexpr const char* reason_too_large = "too large";
+constexpr const char* reason_protocol = "protocol";
 constexpr std::chrono::seconds longest_retry_after{3600};
 
 std::string_view reason_of(const http::client_error& e) {
@@ -27,11 +29,11 @@ std::string_view reason_of(const http::client_error& e) {
     case http::client_failure::timeout:
       return "timeout";
     case http::client_failure::too_large:
-      return "too large";
+      return reason_too_large;
     case http::client_failure::broken:
       return "broken off";
     case http::client_failure::protocol:
-      return "protocol";
+      return reason_protocol;
     case http::client_failure::redirect:
       break;
   }
@@ -65,6 +67,14 @@ fetch_failure failure_of(const http::client_response& r, const std::string& url)
   f.text = "cannot get " + url + ": it answered " + std::to_string(r.status);
   f.is_lasting = r.status == 404 || r.status == 410 || r.status == 403 || r.status == 401;
   f.retry_after = retry_after(r);
+  return f;
+}
+
+fetch_failure too_large(const std::string& url, std::uint64_t most) {
+  fetch_failure f;
+  f.reason = reason_too_large;
+  f.text = "cannot get " + url + ": it has more than " + std::to_string(most) + " bytes";
+  f.is_lasting = true;
   return f;
 }
 
@@ -135,6 +145,9 @@ promise<> transfer(fetch f, http::client_request r, archive_store::writer& w) {
     promise<http::shared_bytes> reading = response.body.read();
     http::shared_bytes piece = co_await std::move(reading);
     if (piece.empty()) co_return;
+    if (piece.size() > f.options.largest_bytes - std::min(w.size(), f.options.largest_bytes)) {
+      throw fetch_failed(too_large(url, f.options.largest_bytes));  // with what was kept
+    }
     const std::chrono::nanoseconds wait = f.rate.take(piece.size(), event_loop::current().now());
     promise<> writing = w.write(std::move(piece));
     co_await writing;
@@ -162,8 +175,8 @@ promise<> transfer_all(fetch f, const std::string& url, archive_store::writer& w
   }
 }
 
-// The archive from one URL; nothing, and why. What was kept of a try before may not be what it was:
-// then once more from the first byte on.
+// The archive from one URL; nothing, and why. What was kept of a try before may not be what it was,
+// or the server gives no parts: then once more from the first byte on.
 promise<std::optional<stored_archive>> try_url(fetch f,
                                                const std::string& url,
                                                archive_store::writer& w,
@@ -180,7 +193,9 @@ promise<std::optional<stored_archive>> try_url(fetch f,
       co_return stored;
     } catch (const fetch_failed& e) {
       why = e.why;
-      co_return std::nullopt;
+      const bool is_of_no_use = why.reason == reason_too_large || why.reason == reason_protocol;
+      if (!is_of_no_use) co_return std::nullopt;
+      is_again = is_again && why.reason == reason_protocol;
     } catch (const archive_mismatch& e) {
       why = fetch_failure();
       why.reason = "checksum";

@@ -135,6 +135,10 @@ void write_state(writer& w, const service_status& s) {
   w.optional("mirror_data_bytes", "What is kept on disk, but archives.", s.disk.kept_bytes);
   w.optional("mirror_disk_free_bytes", "Free on the disk of the data folder.", s.disk.free_bytes);
   w.optional("mirror_disk_size_bytes", "Size of the disk of the data folder.", s.disk.total_bytes);
+  if (s.requests.lost_log_lines) {
+    w.single("mirror_access_log_lost_lines_total", "counter",
+             "Lines that the access log had no room for.", *s.requests.lost_log_lines);
+  }
   w.single("mirror_uptime_seconds", "gauge", "Since the start.", s.uptime.count());
 }
 

@@ -197,6 +197,11 @@ found_partials find_partials(const std::string& folder) {
     const std::string origin = path + std::string(origin_suffix);
     struct stat s {};
     const bool has_bytes = ::stat(path.c_str(), &s) == 0 && s.st_size > 0;
+    const bool is_stored = has_bytes && s.st_nlink > 1;  // killed before it lost this name
+    if (is_stored) {                                     // to write on would change what is served
+      remove_partial(folder, name);
+      continue;
+    }
     if (has_bytes && read_origin(origin)) {
       found.sizes[name] = static_cast<std::uint64_t>(s.st_size);
       continue;

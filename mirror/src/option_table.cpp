@@ -3,6 +3,7 @@
 
 #include "option_table.hpp"
 
+#include "own_paths.hpp"
 #include "units.hpp"
 
 #include <fermata/loop/error.hpp>
@@ -170,8 +171,18 @@ std::string not_listenable(const std::string& text) {
   return address.find(':') == std::string::npos ? "" : why;
 }
 
+// As a request names it: without what needs an escape, and without empty or dotted segments.
 std::string no_path(const std::string& text) {
-  return text.size() > 1 && text.starts_with('/') && !text.ends_with('/') ? "" : "is no path";
+  const bool is_plain = std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("/-._~!$&'()*+,;=:@").find(c) != std::string_view::npos;
+  });
+  const std::string closed = text + "/";
+  const auto has = [&closed](std::string_view part) { return closed.find(part) != closed.npos; };
+  if (!is_plain || !text.starts_with('/') || has("//") || has("/./") || has("/../")) {
+    return "is no path";
+  }
+  return is_own_path(text) ? "is a path that the mirror serves itself" : "";
 }
 
 std::string no_mirror(const std::string& text) {
@@ -227,6 +238,7 @@ std::vector<option_row> mirrored_rows() {
       row({"data", "<folder>", "what survives a restart is kept here"}, &o::data_directory),
       row({"archive-mirror", "<url>", "a further archive mirror that clients are told of"},
           &o::archive_mirrors, no_mirror),
+      row({"ca-file", "<file>", "PEM of further authorities to trust, for https"}, &o::ca_file),
   };
 }
 

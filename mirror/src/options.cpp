@@ -196,6 +196,7 @@ archive_options archive_options_of(const mirror_options& given) {
   a.client.most_transfers = std::max(a.client.most_transfers, a.jobs);
   a.client.user_agent = "fermata-mirror";
   if (!given.contact.empty()) a.client.user_agent += " (+" + given.contact + ")";
+  a.client.defaults.ca_file = given.ca_file;
   a.client.defaults.limits.connect_time = given.connect_time;
   a.client.defaults.limits.rate_time = given.stall_time;
   return a;
@@ -214,6 +215,7 @@ service_options service_options_of(const mirror_options& given) {
   s.archive_mirrors.insert(s.archive_mirrors.end(), given.archive_mirrors.begin(),
                            given.archive_mirrors.end());
   s.clone.depth = given.depth;
+  s.clone.remote.http.ca_file = given.ca_file;
   s.clone.remote.connect_timeout = given.connect_time;
   s.clone.idle_timeout = given.stall_time;
   s.http.most_connections = given.most_connections;

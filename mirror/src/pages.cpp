@@ -249,6 +249,9 @@ std::string requests_card(const service_status& s) {
   if (s.requests.overloaded != 0) rows += row("Over a limit", with_commas(s.requests.overloaded));
   if (s.requests.rate_limited != 0) rows += row("Too fast", with_commas(s.requests.rate_limited));
   rows += row("Sent", human_bytes(s.requests.sent_bytes));
+  if (s.requests.lost_log_lines.value_or(0) != 0) {
+    rows += row("Not logged", with_commas(*s.requests.lost_log_lines));
+  }
   return fmt::format(
       "<section id=\"requests\" class=\"card\"><h2>Clients</h2><dl>{}</dl></section>\n", rows);
 }

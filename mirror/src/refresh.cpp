@@ -375,7 +375,6 @@ promise<made_generation> make_generation(service_core& core) {
   if (failed) {
     // Of a commit that came but could not be indexed something may be missing.
     if (w.made) core.is_store_sound = false;
-    while (w.made && w.made->index.release_slice()) co_await maybe_pause(free_cost);
     core.meter.end();
     std::rethrow_exception(failed);
   }

@@ -107,6 +107,7 @@ service_status service_core::status() const {
   s.requests.overloaded = counted.overloaded;
   s.requests.rate_limited = counted.rate_limited;
   s.requests.sent_bytes = counted.sent_bytes;
+  if (options.lost_log_lines) s.requests.lost_log_lines = options.lost_log_lines();
   s.uptime = duration_cast<seconds>(loop.now() - started);
   s.now = wall_now();
   return s;

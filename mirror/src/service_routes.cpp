@@ -3,11 +3,13 @@
 
 #include "archive_cards.hpp"
 #include "archives_json.hpp"
+#include "own_paths.hpp"
 #include "serve_data.hpp"
 #include "service_core.hpp"
 #include "status_stream.hpp"
 
 #include <fermata/git_mem/http_backend.hpp>
+#include <fermata/loop/error.hpp>
 #include <fermata/mirror/index_builder.hpp>
 #include <fermata/mirror/pages.hpp>
 
@@ -210,6 +212,10 @@ http::router make_routes(const std::shared_ptr<service_core>& core) {
   routes.on("POST", retry_path,
             [core](const request& r) { return ready(retry_archives(*core, r)); });
   routes.on_prefix("GET", "/cache/", [core](const request& r) { return serve_archive(core, r); });
+  if (is_own_path(core->options.update_path)) {
+    throw contract_error("cannot take updates at " + core->options.update_path +
+                         ": the mirror serves this path itself");
+  }
   routes.on("POST", core->options.update_path,
             [core](const request& r) { return ready(take_update(*core, r)); });
   if (core->options.serve_git) {

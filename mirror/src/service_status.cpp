@@ -124,7 +124,8 @@ std::string to_json(const service_status& s) {
                      {"refused_connections", s.requests.refused_connections},
                      {"overloaded", s.requests.overloaded},
                      {"rate_limited", s.requests.rate_limited},
-                     {"sent_bytes", s.requests.sent_bytes}};
+                     {"sent_bytes", s.requests.sent_bytes},
+                     {"lost_log_lines", or_null(s.requests.lost_log_lines)}};
   out["uptime_s"] = s.uptime.count();
   // What a remote says may be no UTF-8: such bytes become U+FFFD.
   return out.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";

@@ -15,6 +15,7 @@ void coroutine_base::suspend(suspension* at, std::coroutine_handle<> self) {
 }
 
 void coroutine_base::wait(state_base& s, std::coroutine_handle<> self, std::source_location site) {
+  if (s.producer() == this) std::rethrow_exception(waits_for_itself());
   suspend(nullptr, self);
   site_ = site;
   if (!s.is_pending()) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What errors say, and who is behind them.
 
+#include <fermata/promise/detail/some_error.hpp>
 #include <fermata/promise/detail/state.hpp>
 #include <fermata/promise/errors.hpp>
 
@@ -93,6 +94,12 @@ cancelled::cancelled(std::string_view why)
 const std::exception_ptr& detail::plain_cancelled() noexcept {
   static const auto& one = *new std::exception_ptr(std::make_exception_ptr(cancelled()));
   return one;
+}
+
+std::exception_ptr detail::some_error(std::exception_ptr e) noexcept {
+  if (e != nullptr) [[likely]]
+    return e;
+  return std::make_exception_ptr(contract_error("a rejection without an exception"));
 }
 
 // Whoever lets go of the last copy within a loop does not end a hundred thousand of them at once.

@@ -5,6 +5,7 @@
 // scope, which lives in the frame of run(), outlives every child. What run() waits for is therefore
 // settled by the scope alone: the end of the loop reaches it through the children.
 
+#include <fermata/promise/detail/some_error.hpp>
 #include <fermata/promise/scope.hpp>
 
 #include <fmt/format.h>
@@ -70,7 +71,7 @@ void scope::ended(child& c, std::exception_ptr e) noexcept {
 // ---- cancelling ----
 
 void scope::fail(std::exception_ptr e) {
-  failures_.push_back(std::move(e));
+  failures_.push_back(detail::some_error(std::move(e)));
   cancel();
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Settling, forwarding, cancelling and the release of long chains without recursion.
 
+#include <fermata/promise/detail/some_error.hpp>
 #include <fermata/promise/promise.hpp>
 
 namespace fermata {
@@ -10,6 +11,10 @@ namespace detail {
 void refuse_empty() { throw contract_error("a promise that was moved from is used"); }
 
 void refuse_second_use() { throw contract_error("a promise is resolved twice"); }
+
+std::exception_ptr waits_for_itself() {
+  return std::make_exception_ptr(contract_error("a promise waits for itself"));
+}
 
 // ---- settling ----
 
@@ -84,7 +89,7 @@ void waiters_now::run() noexcept {
 
 bool state_base::reject(std::exception_ptr e, rejection_path path) noexcept {
   if (!is_pending()) return false;
-  std::construct_at(&rejection_, rejection{std::move(e), std::move(path)});
+  std::construct_at(&rejection_, rejection{some_error(std::move(e)), std::move(path)});
   settled(phase::rejected);
   return true;
 }

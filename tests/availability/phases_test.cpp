@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The bound on the real repository, in milliseconds: the only tests that assert time. Best of
-// three, for these machines are shared. Where the data is absent a synthetic repository replaces
-// it.
+// The bound on the real repository, in milliseconds: the only tests that assert time. A step of
+// ours that is too long is so in each run; what the machine or its host does in between is not.
+// So the best of up to `most_runs` is asked, phase by phase. Where the data is absent a synthetic
+// repository replaces it.
+#include "support/page_cost.hpp"
 #include "support/places.hpp"
 
 #include <arpa/inet.h>
@@ -14,7 +16,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <climits>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -31,9 +32,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int cpu_bound_us = 2000;
 constexpr int starved_us = 100'000;
-constexpr int runs = 3;
+constexpr int most_runs = 8;
 
 struct temp_folder {
   temp_folder() {
@@ -118,6 +118,19 @@ private:
   pid_t pid_ = -1;
 };
 
+// 2 ms, where a new page of memory costs no more than 2 us. On some virtual machines it is 10 to
+// 15, and there the bound grows by that factor: docs/rationale.md says which steps need it.
+int bound_us() {
+  static const int bound = [] {
+    constexpr double usual_page_us = 2;
+    const double page_us = fermata::test::page_cost_us();
+    const int us = static_cast<int>(2000 * std::max(1.0, page_us / usual_page_us));
+    std::printf("a new page costs %.2f us: the bound is %d us\n", page_us, us);
+    return us;
+  }();
+  return bound;
+}
+
 // The repository of the measurements: the real one, else a synthetic one.
 class repository {
 public:
@@ -150,11 +163,7 @@ private:
 
 using report = std::map<std::string, nlohmann::json>;  // by phase
 
-report measure(const repository& repo, const git_daemon& daemon, const std::string& policy) {
-  const std::string text = output_of(
-      "'" + fermata::test::binary_dir() + "/bin/fermata-availability' --remote '" + daemon.url() +
-      "/" + repo.name() + "' --pack '" + repo.pack() + "' --policy " + policy);
-  std::fputs(text.c_str(), stdout);
+report by_phase(const std::string& text) {
   report phases;
   std::size_t at = 0;
   for (std::size_t end; (end = text.find('\n', at)) != std::string::npos; at = end + 1) {
@@ -165,6 +174,56 @@ report measure(const repository& repo, const git_daemon& daemon, const std::stri
   return phases;
 }
 
+std::string bench() { return "'" + fermata::test::binary_dir() + "/bin/fermata-availability'"; }
+
+report printed(const std::string& line) {
+  const std::string text = output_of(line);
+  std::fputs(text.c_str(), stdout);
+  return by_phase(text);
+}
+
+report measure(const repository& repo, const git_daemon& daemon, const std::string& policy) {
+  return printed(bench() + " --remote '" + daemon.url() + "/" + repo.name() + "' --pack '" +
+                 repo.pack() + "' --policy " + policy);
+}
+
+// The least that was seen of each phase.
+class best_of_runs {
+public:
+  /// `measure` until all phases have kept the bound, or it has been tried often enough.
+  template <typename Measure>
+  explicit best_of_runs(Measure measure) {
+    for (int i = 0; i < most_runs && (i == 0 || !holds()); ++i) {
+      for (const auto& [phase, line] : measure()) {
+        const int gap = line.at("longest_gap_cpu_us").template get<int>();
+        const int switches = line.at("voluntary_switches").template get<int>();
+        const auto at = phases_.emplace(phase, figures{gap, switches}).first;
+        at->second = {std::min(at->second.gap_us, gap), std::min(at->second.switches, switches)};
+      }
+    }
+  }
+  void check(std::size_t count) const {
+    CHECK(phases_.size() == count);
+    for (const auto& [phase, f] : phases_) {
+      INFO(phase);
+      CHECK(f.gap_us <= bound_us());
+      CHECK(f.switches == 0);
+    }
+  }
+
+private:
+  struct figures {
+    int gap_us;
+    int switches;
+  };
+  [[nodiscard]] bool holds() const {
+    return std::all_of(phases_.begin(), phases_.end(), [](const auto& p) {
+      return p.second.gap_us <= bound_us() && p.second.switches == 0;
+    });
+  }
+  std::map<std::string, figures> phases_;
+};
+
 }  // namespace
 
 TEST_CASE(
@@ -173,15 +232,9 @@ TEST_CASE(
   const repository repo;
   const git_daemon daemon(repo.folder());
 
-  std::map<std::string, int> best_gap;
-  std::map<std::string, int> best_switches;
-  for (int i = 0; i < runs; ++i) {
-    for (const auto& [phase, line] : measure(repo, daemon, "budget=500")) {
-      const int gap = line.at("longest_gap_cpu_us").get<int>();
-      const int switches = line.at("voluntary_switches").get<int>();
-      const bool first = best_gap.find(phase) == best_gap.end();
-      best_gap[phase] = first ? gap : std::min(best_gap[phase], gap);
-      best_switches[phase] = first ? switches : std::min(best_switches[phase], switches);
+  const best_of_runs best([&] {
+    const report phases = measure(repo, daemon, "budget=500");
+    for (const auto& [phase, line] : phases) {
       const nlohmann::json& probe = line.at("probe");
       INFO(line.dump());
       CHECK(probe.at("non_200") == 0);
@@ -189,16 +242,13 @@ TEST_CASE(
       CHECK(probe.at("unanswered") == 0);
       CHECK(probe.at("answers").get<int>() > 100);
     }
-  }
-  REQUIRE(best_gap.size() == 12);
-  for (const auto& [phase, gap] : best_gap) {
-    INFO(phase);
-    CHECK(gap <= cpu_bound_us);
-    CHECK(best_switches[phase] == 0);
-  }
+    return phases;
+  });
+  best.check(13);  // one of them is the machine by itself
 
   const report greedy = measure(repo, daemon, "greedy");
-  for (const char* phase : {"analyse", "walk", "index", "serve"}) {
+  // A save is detached, a restore takes 5 ms and a diff 60; a clone waits for the daemon.
+  for (const char* phase : {"analyse", "walk", "index", "serve", "export", "push", "compact"}) {
     INFO(greedy.at(phase).dump());
     CHECK(greedy.at(phase).at("longest_gap_us").get<int>() >= starved_us);
     CHECK(greedy.at(phase).at("probe").at("max_us").get<int>() >= starved_us);
@@ -220,14 +270,24 @@ TEST_CASE("a blob of 100 MB and a chain of 4,000 deltas keep the bound", "[avail
     shell("cd '" + folder.path.string() + "' && git init -q --bare . && " + make);
     const std::string pack =
         output_of("printf %s '" + folder.path.string() + "'/objects/pack/*.pack");
-    int best = INT_MAX;
-    for (int i = 0; i < runs; ++i) {
-      const std::string line = output_of("'" + fermata::test::binary_dir() +
-                                         "/bin/fermata-availability' --remote none " +
-                                         "--phases analyse --no-probe --pack '" + pack + "'");
-      std::fputs(line.c_str(), stdout);
-      best = std::min(best, nlohmann::json::parse(line).at("longest_gap_cpu_us").get<int>());
-    }
-    CHECK(best <= cpu_bound_us);
+    const best_of_runs best([&] {
+      return printed(bench() + " --remote none --phases analyse --no-probe --pack '" + pack + "'");
+    });
+    best.check(1);
   }
+}
+
+// Copying, sorting or moving all refs in one go would take longer than the bound.
+TEST_CASE("50,000 branches keep the bound", "[availability]") {
+  const temp_folder folder;
+  shell("cd '" + folder.path.string() +
+        "' && git init -q --bare -b main . && id=$(git commit-tree -m m "
+        "$(git mktree </dev/null)) && { echo \"create refs/heads/main $id\"; seq -f "
+        "\"create refs/heads/b/%05.0f $id\" 50000; } | git update-ref --stdin && "
+        "git pack-refs --all");
+  const best_of_runs best([&] {
+    return printed(bench() + " --remote '" + folder.path.string() +
+                   "' --phases clone save restore export compact --no-probe");
+  });
+  best.check(5);
 }

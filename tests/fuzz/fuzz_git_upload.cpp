@@ -53,7 +53,7 @@ promise<> serve(snapshot_ptr from, fermata::byte_stream& stream, upload_pack_opt
 }
 
 promise<> converse(snapshot_ptr from, std::string said, upload_pack_options options) {
-  auto streams = fermata::memory_stream_pair(1 << 20);
+  auto streams = fermata::memory_stream_pair(16 * 1024);  // filled with zeros for each run
   promise<> served = serve(std::move(from), *streams.second, std::move(options));
   promise<> written = write_text(*streams.first, std::move(said));
   try {

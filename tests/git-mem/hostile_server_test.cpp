@@ -157,6 +157,133 @@ TEST_CASE("a fetch refuses refs that would do harm", "[git_mem][hostile_server]"
         "the server cannot list its refs");
 }
 
+namespace {
+
+// A server that has all of a repository but one object, and does not say so.
+class forgetful {
+public:
+  explicit forgetful(std::string history) {
+    repo_.run("git init -q -b main . && " + std::move(history));
+    repo_.run("git rev-list --objects --all | cut -d' ' -f1 > all");
+  }
+  std::string rev(const std::string& name) {
+    return repo_.output("git rev-parse '" + name + "'").substr(0, 40);
+  }
+  // What a clone says where `left_out` is missing. `how` may have more sections of the answer.
+  std::string clone_without(const std::string& left_out,
+                            clone_options how,
+                            const std::vector<std::string>& sections = {}) {
+    repo_.run("grep -v " + left_out + " all | git pack-objects -q --stdout > pack");
+    std::string answer = packets({"version 2\n", "ls-refs\n", "fetch=shallow filter\n", "0000",
+                                  rev("HEAD") + " HEAD symref-target:refs/heads/main\n",
+                                  rev("t") + " refs/tags/t\n", "0000"});
+    answer += packets(sections) + packets({"packfile\n"});
+    const std::string pack = repo_.output("cat pack");
+    for (std::size_t at = 0; at < pack.size(); at += 60'000) {
+      answer += packets({"\1" + pack.substr(at, 60'000)});
+    }
+    return clone_with(answer + "0000", std::move(how));
+  }
+
+private:
+  std::string clone_with(const std::string& answer, clone_options how) {
+    repo_.write("answer", answer);
+    const std::string path = (repo_.path() / "answer").string();
+    ::setenv("GIT_SSH_COMMAND", ("cat '" + path + "'; exec cat >/dev/null; :").c_str(), 1);
+    fermata::event_loop loop(fermata::testing::options_of_run());
+    std::string text = "no error";
+    try {
+      loop.run([&] { return clone("h:r", how); });
+    } catch (const failure& f) {
+      CHECK(f.why() == reason::corrupt);
+      text = f.what();
+    }
+    ::unsetenv("GIT_SSH_COMMAND");
+    const std::string place = "cannot clone h:r: ";
+    return text.starts_with(place) ? text.substr(place.size()) : text;
+  }
+
+  temp_folder repo_;
+};
+
+clone_options all_history() {
+  clone_options how;
+  how.depth = 0;
+  how.also = {"refs/tags/"};
+  return how;
+}
+
+}  // namespace
+
+TEST_CASE("a clone is refused where the server left out an object", "[git_mem][hostile_server]") {
+  forgetful server(
+      "mkdir a && echo 1 >a/f && echo 2 >g && git add a g && git commit -qm 1 && "
+      "echo 3 >a/f && git commit -qam 2 && echo 4 >a/f && git commit -qam 3 && git tag -am t t");
+  clone_options how = all_history();
+  for (const std::size_t threads : {0, 2}) {
+    how.threads = threads;
+    const auto without = [&](const std::string& name) {
+      return server.clone_without(server.rev(name), how);
+    };
+    CHECK(server.clone_without("none", how) == "no error");
+    CHECK(without("main") == "pack: the tip " + server.rev("main") + " is not in it");
+    CHECK(without("main~1") == "commit " + server.rev("main") + ": its parent " +
+                                   server.rev("main~1") + " did not come");
+    CHECK(without("main:a/f") ==
+          "path \"a/f\": object " + server.rev("main:a/f") + " did not come");
+    CHECK(without("main:a") ==
+          "directory \"a/\": object " + server.rev("main:a") + ": not in the store");
+    CHECK(without("main^{tree}") == "object " + server.rev("main^{tree}") + ": not in the store");
+    CHECK(without("main~1:a/f") ==
+          "object " + server.rev("main~1:a/f") + ", which a tree names, did not come");
+    const std::string cut = server.rev("main");
+    CHECK(server.clone_without(server.rev("main~1"), how,
+                               {"shallow-info\n", "shallow " + cut + "\n", "0001"}) == "no error");
+  }
+  how.filter = "blob:none";
+  CHECK(server.clone_without(server.rev("main:a/f"), how) == "no error");
+  CHECK(server.clone_without(server.rev("main:a"), how) ==
+        "directory \"a/\": object " + server.rev("main:a") + ": not in the store");
+  how.filter = "tree:0";
+  CHECK(server.clone_without(server.rev("main:a"), how) == "no error");
+  CHECK_THAT(server.clone_without(server.rev("main~1"), how), Catch::EndsWith("did not come"));
+}
+
+TEST_CASE("what a commit or tag names is looked for, however large it is",
+          "[git_mem][hostile_server]") {
+  forgetful server(
+      "git commit -q --allow-empty -m 1 && seq 1000000 >.git/long && "
+      "git commit -q --allow-empty --cleanup=verbatim -F .git/long && "
+      "git tag -a --cleanup=verbatim -F .git/long t $(git commit-tree -m side HEAD^{tree})");
+  clone_options how = all_history();
+  for (const std::size_t threads : {0, 2}) {
+    how.threads = threads;
+    CHECK(server.clone_without("none", how) == "no error");
+    CHECK(server.clone_without(server.rev("main~1"), how) ==
+          "commit " + server.rev("main") + ": its parent " + server.rev("main~1") +
+              " did not come");
+    CHECK(server.clone_without(server.rev("t^{}"), how) ==
+          "tag " + server.rev("t") + ": its object " + server.rev("t^{}") + " did not come");
+  }
+}
+
+TEST_CASE("of a pack with very many tree entries the tip's are looked for",
+          "[git_mem][hostile_server]") {
+  // 100 commits, of a tree of 800 entries each.
+  forgetful server(
+      "{ for i in $(seq 0 99); do echo 'commit refs/heads/main'; "
+      "echo \"committer a <a@b> $((1700000000 + i)) +0000\"; echo 'data 0'; "
+      "for k in $(seq 800); do [ $i != 0 ] && [ $k -gt 1 ] || "
+      "printf 'M 644 inline f%s\\ndata 9\\n%04d %03d\\n' $k $k $i; done; done; } | "
+      "git fast-import --quiet && git tag -am t t");
+  const clone_options how = all_history();
+  CHECK(server.clone_without("none", how) == "no error");
+  CHECK(server.clone_without(server.rev("main:f1"), how) ==
+        "path \"f1\": object " + server.rev("main:f1") + " did not come");
+  CHECK(server.clone_without(server.rev("main^{tree}"), how) ==
+        "object " + server.rev("main^{tree}") + ": not in the store");
+}
+
 TEST_CASE("a fetch ends advertisements that do not end", "[git_mem][hostile_server]") {
   clone_options options;
   options.protocol.refs = 100;

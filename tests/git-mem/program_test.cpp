@@ -28,6 +28,34 @@ void check_same(const temp_folder& in, const std::string& ours, const std::strin
   CHECK(!expected.empty());
 }
 
+// Commits that git shows in its own way, and some that it would not make, on refs/heads/odd.
+void add_odd_commits(const temp_folder& to) {
+  to.write(".git/odd", R"(
+    made() {
+      printf "tree $t\n${c:+parent $c\n}$1" | git hash-object -t commit -w --stdin --literally
+    }
+    t=$(git rev-parse 'HEAD^{tree}')
+    a='author A <a@b> 1700000000 +0000\n' k='committer A <a@b> 1700000001 +0000\n'
+    c=$(made "${a}${k}encoding ISO-8859-1\ngpgsig x\n \n y\n\nlatin \\374\n")
+    c=$(made "${a}${k}\nends at a NUL\\000unseen\n\nunseen\n")
+    c=$(made "${a}${k}\n\f\v \n\n sub\fject\t\ttabs\r\n\r\nbody\r\n")
+    c=$(made "author A\n${k}\nno address\n")
+    c=$(made "author A <>\n${k}\nan empty one\n")
+    c=$(made "${k}\nno author\n")
+    c=$(made "author A <a@b> -100 +0100\n${k}\nbefore all time\n")
+    c=$(made "author A <a@b>\n${k}\nno date\n")
+    for rest in 1700000000 '1700000000 0100' '1700000000 +x' '17x +0100' '1700000000\t-0130 x' \
+        '1700000000 +1' '1700000000 +0100x' '1700000000 --100' '1700000000+0100' '+17 +0100'; do
+      c=$(made "author A <a@b> $rest\n${k}\nbeside git\n")
+    done
+    c=$(made "author A  <a<b@c>d>  1700000000  -0030 \n${k}\nspaces\n")
+    c=$(made "${a}${k}\n")
+    c=$(made "${a}${k}")
+    git update-ref refs/heads/odd $c
+  )");
+  to.run("sh .git/odd");
+}
+
 // repo/, and the file "store" of all that is in it.
 void save_random(const temp_folder& in, unsigned seed) {
   const temp_folder made;
@@ -69,6 +97,39 @@ TEST_CASE("fermata-git prints what git prints", "[git_mem][program]") {
   CHECK(folder.output("git -C out.git for-each-ref") == folder.output("git -C repo for-each-ref"));
   CHECK(told(folder, "export store out.git") ==
         "fermata-git: cannot export to out.git: it is not empty\nstatus 1\n");
+}
+
+TEST_CASE("fermata-git log shows odd commits as git does", "[git_mem][program]") {
+  const temp_folder folder, made;
+  made.run("git init -q -b main && git commit -q --allow-empty -m m");
+  add_odd_commits(made);
+  folder.run("git clone -q --mirror '" + made.path().string() + "' repo");
+  folder.run(program() + "clone 'repo#odd' --save store");
+  check_same(folder, "log store odd", "log odd");
+  check_same(folder, "log store odd --oneline", "log --oneline odd");
+}
+
+TEST_CASE("fermata-git log shows authors by the names that .mailmap gives them",
+          "[git_mem][program]") {
+  const temp_folder folder;
+  folder.run(
+      "git init -q -b main made && cd made && "
+      "printf '# of whom\\n Ann Lee  <a@new> <A@old>\\nJoe <joe@x> Nick <n@x>\\n<n@new> <n@x>\\n"
+      "Nora <n@x>\\nBad <>\\nNo brackets\\nHalf <h@x\\nZoe <z@x> <>\\r\\n\\nCr <c@x>\\r' "
+      ">.mailmap && "
+      "git add . && git commit -qm 0 && for a in 'ann <a@OLD>' 'nick <N@x>' 'N <n@x>' 'q <h@x>' "
+      "'anybody <>' 'D <c@x>'; do "
+      "git commit -q --allow-empty -m m --author \"$a\"; done && "
+      "git clone -q --bare . ../repo && git tag -am t t HEAD~2");
+  folder.run(program() + "clone repo --save store");
+  check_same(folder, "log store", "log");
+  CHECK_THAT(folder.output(program() + "log store"), Catch::Contains("Author: Ann Lee <a@new>"));
+  // Of HEAD, whatever is looked at; where that is no file, of nobody.
+  folder.run(
+      "cd made && git rm -q .mailmap && mkdir .mailmap && echo >.mailmap/x && "
+      "git add . && git commit -qm dir && git clone -q --bare . ../repo2");
+  folder.run(program() + "clone repo2 --save store2");
+  CHECK(folder.output(program() + "log store2") == folder.output("git -C repo2 log 2>/dev/null"));
 }
 
 TEST_CASE("fermata-git clone says what has come", "[git_mem][program]") {
@@ -115,8 +176,30 @@ TEST_CASE("fermata-git serve answers git until it is told to end", "[git_mem][pr
              "kill $pid && wait $pid && trap - EXIT");
   CHECK(folder.output("git -C clone for-each-ref") == folder.output("git -C repo for-each-ref"));
   folder.run("git -C clone fsck --full --strict 2>&1");
-  CHECK_THAT(told(folder, "serve store --listen 127.0.0.1:0 --path x"),
-             Catch::EndsWith("status 1\n"));
+  for (const char* path :
+       {"x", "''", "/", "/r.git/", "/a/../b", "/a//b", "'/a b'", "/a?b", "/%41"}) {
+    const std::string asked = std::string("serve store --listen 127.0.0.1:0 --path ") + path;
+    CHECK_THAT(told(folder, asked), Catch::EndsWith("status 2\n"));
+  }
+}
+
+TEST_CASE("fermata-git serve takes the request of a client with thousands of refs",
+          "[git_mem][program]") {
+  const temp_folder folder;
+  folder.run("git init -q -b main repo && git -C repo commit -q --allow-empty -m m");
+  folder.run(program() + "clone repo --save store");
+  // 10,000 wants, as of a clone of as many branches.
+  folder.run(
+      "{ printf '0011command=fetch0001'; tip=$(git -C repo rev-parse main); "
+      "for i in $(seq 10000); do printf '0032want %s\\n' $tip; done; printf '0008done0000'; } > "
+      "asked");
+  folder.run("mkfifo said; " + program() +
+             "serve store --listen 127.0.0.1:0 > said & pid=$!; "
+             "trap 'kill $pid' EXIT; read word url < said && "
+             "curl -sS --fail -H 'Git-Protocol: version=2' "
+             "-H 'Content-Type: application/x-git-upload-pack-request' --data-binary @asked "
+             "$url/git-upload-pack > answer");
+  CHECK_THAT(read_file((folder.path() / "answer").string()), Catch::StartsWith("000dpackfile\n"));
 }
 
 TEST_CASE("fermata-git index-pack names a pack or says what is wrong", "[git_mem][program]") {
@@ -139,7 +222,11 @@ TEST_CASE("fermata-git says in one line what is wrong", "[git_mem][program]") {
   folder.run(program() + "clone repo --save store");
   const std::string see = " (see fermata-git --help)\nstatus 2\n";
   CHECK(told(folder, "") == "fermata-git: A subcommand is required" + see);
+  CHECK(told(folder, "nope store") == "fermata-git: nope is no command" + see);
   CHECK(told(folder, "clone") == "fermata-git: URL is required" + see);
+  CHECK(told(folder, "clone repo --save ''") == "fermata-git: --save: a file has a name" + see);
+  CHECK_THAT(told(folder, "cat-file store --batch HEAD"), Catch::EndsWith(see));
+  CHECK_THAT(told(folder, "log store -n -1"), Catch::EndsWith(see));
   CHECK_THAT(told(folder, "log --nope"), Catch::EndsWith(see));
   CHECK_THAT(told(folder, "cat-file store -t -s"), Catch::EndsWith(see));
   CHECK(told(folder, "log none") ==
@@ -202,6 +289,24 @@ TEST_CASE("fermata-git clones back to a date, without a ref, and by a filter",
   CHECK_THAT(told(folder, "clone repo --shallow-since 2025-13-01"), Catch::EndsWith("status 2\n"));
   CHECK_THAT(told(folder, "clone repo --depth 1 --shallow-since 2025-06-03"),
              Catch::Contains("--depth excludes --shallow-since"));
+}
+
+TEST_CASE("fermata-git brings tags and other branches where it is told to", "[git_mem][program]") {
+  const temp_folder folder;
+  folder.run(
+      "git init -q -b main repo && cd repo && git commit -q --allow-empty -m 1 && "
+      "git tag -a -m t v1 && git checkout -q -b other && git commit -q --allow-empty -m 2 && "
+      "git checkout -q main");
+  const std::string run = program();
+  folder.run(run + "clone repo --save plain && " + run +
+             "clone repo --save store --also refs/tags/ --also refs/heads/");
+  CHECK_THAT(told(folder, "rev-parse plain v1"), Catch::EndsWith("status 1\n"));
+  CHECK(folder.output(run + "rev-parse store v1 v1^{} other") ==
+        folder.output("git -C repo rev-parse v1 v1^{} other"));
+  folder.run("git -C repo tag -a -m t v2 other");
+  folder.run(run + "fetch plain repo --also refs/tags/");
+  CHECK(folder.output(run + "rev-parse plain v1 v2") ==
+        folder.output("git -C repo rev-parse v1 v2"));
 }
 
 TEST_CASE("fermata-git push moves refs, or says why not", "[git_mem][program]") {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "support/pack_builder.hpp"
+
 #include <fermata/git_mem/failure.hpp>
 #include <fermata/git_mem/pkt_line.hpp>
 #include <fermata/git_mem/protocol.hpp>
@@ -10,6 +12,7 @@
 #include <vector>
 
 using namespace fermata::git_mem;
+using fermata::test::blob_id;
 
 namespace {
 
@@ -207,7 +210,7 @@ TEST_CASE("an advertisement of version 0 has refs, the target of HEAD and shallo
   REQUIRE(a.refs.size() == 3);
   CHECK(a.refs[0].symbolic_target == "refs/heads/x");
   CHECK(a.refs[2].id == id_of('2'));
-  CHECK(a.shallow == std::vector<object_id>{id_of('4'), id_of('5')});
+  CHECK(a.shallow == std::vector<object_id>{id_of('5'), id_of('4'), id_of('5')});
 }
 
 TEST_CASE("version 1 is version 0 with a line in front", "[git_mem][protocol]") {
@@ -289,6 +292,35 @@ TEST_CASE("ls-refs asks for prefixes and filters the answer again", "[git_mem][p
                     Catch::StartsWith("unexpected line"));
 }
 
+TEST_CASE("a fetch of many ids is written in parts", "[git_mem][protocol]") {
+  advertisement from;
+  from.version = GENERATE(0, 2);
+  from.can.add("fetch=shallow");
+  from.can.add_all("side-band-64k shallow");
+  fetch_request request;
+  for (int i = 0; i < 200; ++i) request.wants.push_back(blob_id("w" + std::to_string(i)));
+  for (int i = 0; i < 300; ++i) request.shallow.push_back(blob_id("s" + std::to_string(i)));
+  for (int i = 0; i < 400; ++i) request.haves.push_back(blob_id("h" + std::to_string(i)));
+  fetch_writer lines(from, request);
+  std::string all;
+  for (bool more = true; more;) {
+    const std::size_t before = all.size();
+    more = lines.write(all);
+    CHECK(all.size() - before < 5000);
+  }
+  CHECK(all == write_fetch(from, request));
+  const std::string said = packets(all, 5000);
+  for (const auto& [key, ids] :
+       {std::pair("want ", request.wants), std::pair("shallow ", request.shallow),
+        std::pair("have ", request.haves)}) {
+    std::size_t at = 0;
+    for (const object_id& id : ids) {  // in this order
+      at = said.find("data:" + std::string(key) + id.hex(), at);
+      REQUIRE(at != std::string::npos);
+    }
+  }
+}
+
 TEST_CASE("a fetch is written for version 2 and for version 0", "[git_mem][protocol]") {
   advertisement v2;
   v2.version = 2;
@@ -332,7 +364,7 @@ TEST_CASE("the answer of version 2 is read section by section", "[git_mem][proto
   static_cast<void>(r.push(delimiter));
   static_cast<void>(r.push(line("packfile\n")));
   CHECK(r.in_pack());
-  CHECK(r.shallow() == std::vector<object_id>{id_of('2'), id_of('3')});
+  CHECK(r.shallow() == std::vector<object_id>{id_of('3'), id_of('2'), id_of('3'), id_of('3')});
   CHECK(r.unshallow() == std::vector<object_id>{id_of('4')});
   CHECK(r.common() == std::vector<object_id>{id_of('1')});
   CHECK(r.ready());
@@ -364,6 +396,18 @@ TEST_CASE("the answer of version 0 has shallow lines, NAK and then the bands",
   CHECK(r.push(line("\x01PACK")).data == "PACK");
   CHECK(r.push(flush).what == fetch_reader::event::kind::done);
   CHECK(r.shallow().size() == 1);
+}
+
+TEST_CASE("acknowledgments are limited in number", "[git_mem][protocol]") {
+  protocol_limits few;
+  few.acknowledgments = 2;
+  for (const int version : {0, 2}) {
+    fetch_reader r(version, false, few);
+    if (version == 2) static_cast<void>(r.push(line("acknowledgments\n")));
+    const std::string one = "ACK " + id_text('1') + (version == 0 ? " common" : "");
+    for (int i = 0; i < 2; ++i) static_cast<void>(r.push(line(one)));
+    CHECK_THROWS_WITH(r.push(line(one)), "too many acknowledgments");
+  }
 }
 
 TEST_CASE("hostile answers to a fetch are refused", "[git_mem][protocol]") {

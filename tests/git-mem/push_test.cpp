@@ -140,6 +140,20 @@ TEST_CASE("a push tells what the remote's hooks refuse and say", "[git_mem][push
                     "cannot push to " + c.url() + ": object " + none.hex() + ": not in the store");
 }
 
+TEST_CASE("a push hears the hooks that run after its report, to their end", "[git_mem][push]") {
+  cloned c;
+  // More than a pipe holds: nobody listening, it would not end.
+  c.repo.write("r.git/hooks/post-receive",
+               "#!/bin/sh\necho 'to be seen'\nhead -c 300000 /dev/zero | tr '\\0' x\n: >ended\n");
+  c.repo.run("chmod +x r.git/hooks/post-receive");
+  const object_id id = c.commit_on(c.there("main"), "hooked");
+  const push_result pushed = c.push_all({push_command("refs/heads/main", id)});
+  CHECK(pushed.is_success());
+  CHECK(pushed.remote_says.starts_with("to be seen"));
+  CHECK(pushed.remote_says.size() < 66'000);
+  CHECK(c.repo.output("ls r.git/ended") == "r.git/ended\n");
+}
+
 namespace {
 
 // What every way of transport must do: move a ref, refuse, and tell what a hook refuses.

@@ -109,9 +109,10 @@ TEST_CASE("get_revision gives what git rev-parse gives", "[git_mem][read]") {
       "refs/heads/b2", "t0",       "tags/t3", "light",
       "tree-tag",      "origin/x", "origin",  repo.output("git rev-parse main~4").substr(0, 9)};
   const std::vector<std::string> after = {
-      "",   "^",  "~",       "^0",        "~0",        "~7",     "^^",      "~2^2",
-      "^2", "^3", "^{tree}", "^{commit}", "^{}",       "^{tag}", "^{blob}", "^{object}",
-      ":",  ":a", ":d1/b",   ":d0",       "^{tree}:b", "~3:d1"};
+      "",        "^",         "~",   "^0",      "~0",        "~7",    "^^",
+      "~2^2",    "^2",        "^3",  "^{tree}", "^{commit}", "^{}",   "^{tag}",
+      "^{blob}", "^{object}", ":",   ":a",      ":d1/b",     ":d0",   "^{tree}:b",
+      "~3:d1",   ":/",        ":/a", ":a/",     ":d0/",      ":d0//", ":d1//b"};
   std::vector<std::string> texts;
   for (const std::string& name : names) {
     for (const std::string& a : after) texts.push_back(name + a);
@@ -152,6 +153,7 @@ TEST_CASE("get_revision says why it finds nothing", "[git_mem][read]") {
   CHECK(try_revision(s, "main:x") == "\"main:x\": path \"x\": not in the tree");
   CHECK(try_revision(s, "main@{1}") == "\"main@{1}\": a store has no reflog");
   CHECK(try_revision(s, ":x") == "\":x\": a store has no index");
+  CHECK(try_revision(s, ":/x") == "\":/x\": :/text is not supported");
   CHECK(try_revision(s, "main^{/x}") == "\"main^{/x}\": ^{/x} is not supported");
   CHECK(try_revision(s, "main^{tree") == "\"main^{tree\": ^{ has no }");
   CHECK(try_revision(s, "main^-") == "\"main^-\": it cannot be read from here: -");
@@ -257,6 +259,12 @@ TEST_CASE("damaged commits and tags are refused with their name", "[git_mem][rea
   CHECK(parse_signature("x").name == "x");
   CHECK(parse_signature("a > b < c").email == "");
   CHECK(parse_signature("a <b> -5 +0000").when.time_since_epoch().count() == -5);
+  CHECK(parse_signature("a <b> 5 -0130").zone == -130);
+  CHECK(parse_signature("a <b> 5 -0130").has_zone);
+  const signature bare = parse_signature("a <b> 5 0130");  // git sorts by such a date
+  CHECK(bare.when.time_since_epoch().count() == 5);
+  CHECK(bare.zone == 0);
+  CHECK(!bare.has_zone);
   CHECK(parse_signature("a <b> 99999999999999999999 +0000").when.time_since_epoch().count() == 0);
 }
 

@@ -10,6 +10,7 @@
 #include <fermata/git_mem/clone.hpp>
 #include <fermata/git_mem/fetch.hpp>
 #include <fermata/git_mem/pkt_line.hpp>
+#include <fermata/promise/run_command.hpp>
 
 #include <catch2/catch.hpp>
 
@@ -123,6 +124,12 @@ TEST_CASE("clone speaks HTTPS and checks who is there", "[git_mem][transport][tl
   const clone_result got = clone_of(loop, s.url("/r"), o);
   CHECK(got.tip.hex() == u.rev("main"));
   CHECK(got.progress.bytes_received > 9'000'000);
+
+  fermata::command program({binary_dir() + "/bin/fermata-git", "clone", s.url("/r")});
+  program.environment = {"GIT_SSL_CAINFO=" + who.ca_file(), "no_proxy=127.0.0.1"};
+  const fermata::run_result ran = loop.run([&] { return fermata::run_command(program); });
+  CHECK(ran.out == "refs/heads/main " + u.rev("main") + "\n");
+  CHECK(ran.err.empty());
 }
 
 TEST_CASE("a first request is redirected as git lets it be, and what follows goes there",

@@ -152,6 +152,39 @@ TEST_CASE("git clones a part of history", "[git_mem][upload_pack]") {
   f.compare("git clone -q --depth=1 $URL it; git -C it fetch -q origin side");
 }
 
+TEST_CASE("history that ends at its first commit is told as git tells it",
+          "[git_mem][upload_pack]") {
+  fixture f;
+  for (const char* version : {"0", "2"}) {
+    const std::string clone = "git clone -q --depth=4 --branch side $URL it";
+    f.compare(clone, version);
+    f.compare(clone + "; git -C it fetch -q --deepen=1", version);
+    f.compare(clone + "; git -C it fetch -q --unshallow", version);
+    f.compare(
+        "git clone -q --no-single-branch --depth=2 $URL it; "
+        "git -C it fetch -q --deepen=1 origin side",
+        version);
+  }
+}
+
+// git's server tells where the history behind one parent ends, too, when the other is left out; its
+// client then has no such commit, and cannot complete what it has.
+TEST_CASE("history that was cut at a merge is completed later", "[git_mem][upload_pack]") {
+  fixture f;
+  const std::string merge = f.repo.output("git -C origin rev-parse main~1");
+  const std::string all = f.repo.output("git -C origin rev-list main | sort");
+  for (const char* version : {"0", "2"}) {
+    git_server server(f.store);
+    CHECK(server.run(f.repo,
+                     "rm -rf it; export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0="
+                     "protocol.version GIT_CONFIG_VALUE_0=" +
+                         std::string(version) +
+                         "; git clone -q --shallow-exclude=topic $URL it; cd it; "
+                         "cat .git/shallow; git fetch -q --unshallow; "
+                         "git rev-list HEAD | sort") == merge + all);
+  }
+}
+
 TEST_CASE("git deepens what is shallow", "[git_mem][upload_pack]") {
   fixture f;
   f.compare("git clone -q --depth=2 $URL it; git -C it fetch -q --depth=4");
@@ -165,6 +198,13 @@ TEST_CASE("git makes partial clones, and fetches what it lacks", "[git_mem][uplo
   f.compare("git clone -q --bare --filter=blob:limit=200 $URL it");
   f.compare("git clone -q --bare --filter=tree:0 $URL it");
   f.compare("git clone -q --filter=blob:none $URL it");
+  f.run(
+      "git tag -a -m t whole HEAD~2^{tree} && git tag -a -m t part HEAD~3:dir && "
+      "git tag -a -m t file HEAD:dir/c1");
+  f.reload();
+  for (const char* filter : {"tree:0", "blob:none", "blob:limit=3"}) {
+    f.compare("git clone -q --mirror --filter=" + std::string(filter) + " $URL it");
+  }
   git_server server(f.store);
   const fermata::run_result r =
       server.attempt(f.repo, "git clone -q --bare --filter=tree:1 $URL it2");
@@ -239,13 +279,27 @@ TEST_CASE("a client that has much else negotiates in rounds", "[git_mem][upload_
 
 TEST_CASE("ls-remote shows refs, peeled tags and where HEAD points", "[git_mem][upload_pack]") {
   fixture f;
-  for (const char* version : {"0", "2"}) {
-    git_server server(f.store);
-    const std::string command = "git -c protocol.version=" + std::string(version) + " ls-remote ";
-    CHECK(server.run(f.repo, command + "--symref $URL") ==
-          f.repo.output(command + "--symref file://\"$PWD\"/origin"));
-    CHECK(server.run(f.repo, command + "$URL 'v*'") ==
-          f.repo.output(command + "file://\"$PWD\"/origin 'v*'"));
+  f.run("git symbolic-ref refs/remotes/o/HEAD refs/heads/side && git tag -a -m t tree HEAD:dir");
+  for (const bool detached : {false, true}) {
+    if (detached) f.run("git checkout -q HEAD~1");
+    f.reload();
+    snapshot with_symref = *f.store.current();
+    for (reference& r : with_symref.refs) {
+      if (r.name == "refs/remotes/o/HEAD") r.symbolic_target = "refs/heads/side";
+    }
+    f.store.publish(std::move(with_symref));
+    for (const char* version : {"0", "1", "2"}) {
+      git_server server(f.store);
+      const std::string command = "git -c protocol.version=" + std::string(version) + " ls-remote ";
+      for (const char* what : {"--symref", "--heads", "--tags", "--refs", "--heads --tags"}) {
+        CHECK(server.run(f.repo, command + what + " $URL") ==
+              f.repo.output(command + what + " file://\"$PWD\"/origin"));
+      }
+      for (const char* which : {"'v*'", "HEAD", "main", "refs/heads/si*", "nothing"}) {
+        CHECK(server.run(f.repo, command + "$URL " + which) ==
+              f.repo.output(command + "file://\"$PWD\"/origin " + which));
+      }
+    }
   }
 }
 

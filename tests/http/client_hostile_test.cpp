@@ -166,14 +166,14 @@ TEST_CASE("client tells which limit of time was met", "[http][client][hostile]")
 TEST_CASE("client does not call a caller slow who does not read", "[http][client][hostile]") {
   event_loop loop(options_of_run());
   client_options options = direct();
-  options.defaults.limits.rate_time = 20ms;
+  options.defaults.limits.rate_time = 300ms;
   options.defaults.limits.rate_bytes = 1;
   raw_server s(says(sized("", std::string(8 << 20, 'x'))));
   client c(std::move(options));
   loop.run([&]() -> promise<> {
     promise<client_response> sending = c.send(client_request(s.url()));
     client_response r = co_await std::move(sending);
-    co_await fermata::sleep_for(100ms);
+    co_await fermata::sleep_for(600ms);
     const std::string body = co_await r.body.read_all(8 << 20);
     CHECK(body.size() == 8 << 20);
   });

@@ -35,7 +35,9 @@ for deb in "$dev" "$tools" "$mirror"; do
   if grep -vE '^(d|-)rwxr-xr-x root/root .* \./(usr/|etc/)|^-rw-r--r-- root/root .* \./(usr|etc)/' "$work/list"; then
     fail "$name: odd entries"
   fi
-  grep -q " ./usr/share/doc/$name/copyright$" "$work/list" || fail "$name: no copyright file"
+  for file in copyright changelog.gz changelog.Debian.gz; do
+    grep -q " ./usr/share/doc/$name/$file$" "$work/list" || fail "$name: no $file"
+  done
 done
 expect "$dev" Package fermata-dev
 expect "$dev" Section libdevel
@@ -76,11 +78,16 @@ case $(dpkg-deb -f "$mirror" Depends) in
   *libgit2*) fail "fermata-mirror: it needs libgit2" ;; # it reads git with what is ours
 esac
 
+case $(dpkg-deb -f "$mirror" Recommends) in
+  *ca-certificates*) ;;
+  *) fail "fermata-mirror: no ca-certificates in Recommends" ;; # the remote is https at first
+esac
+
 # The service: what the package brings, and its unit's command, which serves.
 root=$work/mirror
 [ "$(dpkg-deb -I "$mirror" conffiles)" = /etc/fermata-mirror/fermata-mirror.toml ] || fail "no conffile"
 for file in etc/fermata-mirror/fermata-mirror.toml usr/lib/systemd/system/fermata-mirror.service \
-  usr/lib/systemd/system/fermata-mirror.socket usr/share/man/man1/fermata-mirror.1 \
+  usr/lib/systemd/system/fermata-mirror.socket usr/share/man/man1/fermata-mirror.1.gz \
   usr/share/bash-completion/completions/fermata-mirror usr/share/zsh/vendor-completions/_fermata-mirror \
   usr/share/fish/vendor_completions.d/fermata-mirror.fish \
   usr/share/fermata-mirror/grafana-dashboard.json; do
@@ -90,6 +97,7 @@ for script in postinst prerm postrm; do
   dpkg-deb -I "$mirror" $script >"$work/script"
   sh -n "$work/script" || fail "$script is no shell script"
 done
+gzip -t "$root/usr/share/man/man1/fermata-mirror.1.gz" || fail "the manual is no gzip"
 bash -n "$root/usr/share/bash-completion/completions/fermata-mirror" || fail "bash completion"
 if command -v systemd-analyze >/dev/null; then
   sed "s|/usr/bin/fermata-mirror|$root&|" "$root/usr/lib/systemd/system/fermata-mirror.service" >"$work/fermata-mirror.service"

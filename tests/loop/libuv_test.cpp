@@ -45,6 +45,21 @@ TEST_CASE("libuv: a timer wakes a loop that sleeps, and is not early", "[loop][l
   uv_close(reinterpret_cast<uv_handle_t*>(&timer), nullptr);
 }
 
+TEST_CASE("libuv: a look of a busy task sees that a timer is due", "[loop][libuv]") {
+  event_loop loop;
+  uv_timer_t timer;
+  uv_timer_init(loop.uv(), &timer);
+  const auto ignore = [](uv_timer_t*) {};
+  uv_timer_start(&timer, ignore, 2, 0);
+  bool gives_way = false;
+  loop.run([&] {
+    const auto end = loop.now() + 5s;
+    while (!gives_way && loop.now() < end) gives_way = fermata::due(10us);
+  });
+  CHECK(gives_way);
+  uv_close(reinterpret_cast<uv_handle_t*>(&timer), nullptr);
+}
+
 TEST_CASE("libuv: its time is fresh after long work", "[loop][libuv]") {
   event_loop loop(options_of_run());
   uv_loop_t* const uv = loop.uv();

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <random>
 #include <vector>
@@ -93,4 +94,16 @@ TEST_CASE("timers that still wait hear once that their loop has ended", "[loop][
   CHECK(a.times_lost == 1);
   CHECK(b.times_lost == 1);
   CHECK_FALSE(a.is_waiting());
+}
+
+TEST_CASE("timers that are due at once fire in steps of 256", "[loop][timer]") {
+  event_loop loop;
+  std::vector<numbered> all(1000);
+  for (numbered& n : all) loop.start(n, loop.now());
+  std::vector<std::uint64_t> fired;
+  for (int i = 0; i < 4; ++i) {
+    loop.step();
+    fired.push_back(loop.metrics().timers_fired);
+  }
+  CHECK(fired == std::vector<std::uint64_t>{256, 512, 768, 1000});
 }

@@ -8,7 +8,9 @@
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
+#include <fstream>
 #include <map>
 #include <sstream>
 
@@ -56,7 +58,25 @@ std::vector<json> events(const json& trace, const std::string& phase, const std:
   return found;
 }
 
+std::size_t resident_bytes() {
+  std::ifstream in("/proc/self/statm");
+  std::size_t total = 0, resident = 0;
+  in >> total >> resident;
+  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
 }  // namespace
+
+TEST_CASE("what the ring may hold is not written to before it does", "[loop][trace]") {
+  fermata::trace_options options;
+  options.capacity = 1 << 20;
+  virtual_loop v(options);
+  v.loop.trace().start();
+  const std::size_t before = resident_bytes();
+  v.loop.run([&] { const fermata::span s("short"); });
+  CHECK(v.loop.trace().snapshot().events.size() >= 1);
+  CHECK(resident_bytes() < before + options.capacity * sizeof(trace_event) / 2);
+}
 
 TEST_CASE("without a start only what is long is kept", "[loop][trace]") {
   virtual_loop v;
@@ -324,7 +344,8 @@ TEST_CASE("times of a steady loop are nanoseconds since it began", "[loop][trace
   const auto begin = std::chrono::steady_clock::now();
   loop.run([&] {
     const fermata::span s("busy");
-    while (std::chrono::steady_clock::now() - begin < 2ms) {
+    const auto busy_since = std::chrono::steady_clock::now();
+    while (std::chrono::steady_clock::now() - busy_since < 2ms) {
     }
   });
   const auto end = std::chrono::steady_clock::now();

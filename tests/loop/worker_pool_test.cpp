@@ -273,8 +273,11 @@ TEST_CASE("pool that ends drops what has not started and asks what runs to stop"
     worker_pool& pool = *owner;
     pool.set_bounds({1, 1});
     std::binary_semaphore stopped(0);
+    const std::stop_callback asked(pool.ending(), [&] {
+      stopped.release();  // the thread is free before the call that ends the pool goes on
+      wait_until([&] { return pool.counts().queued == 0 && pool.counts().running == 0; });
+    });
     call runs([&] {
-      const std::stop_callback asked(pool.ending(), [&] { stopped.release(); });
       started.release();
       stopped.acquire();
       was_asked = true;

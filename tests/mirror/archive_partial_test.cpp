@@ -89,6 +89,24 @@ TEST_CASE("what was kept and does not fit in the end is kept no longer", "[mirro
   CHECK(files_in(folder.path() / ".new") == 0);
 }
 
+TEST_CASE("what is stored is not gone on with, where a kill has left the name that it came under",
+          "[mirror][store]") {
+  const temp_folder folder;
+  event_loop loop(testing::options_of_run());
+  store_ptr store = open(loop, folder.path());
+  CHECK(put_in(loop, *store, {"hello"}, {}) == "5");
+  const std::string name = ".new/sha256-" + hash(sha256).hex();
+  fs::create_hard_link(store->path_of(hash(sha256)), folder.path() / name);
+  folder.write(name + ".from", "http://127.0.0.1/a\n\"1\"\nend\n");
+  store = open(loop, folder.path());
+  CHECK(store->counts().partial == 0);
+  CHECK(store->counts().refused_partial == 0);
+  CHECK(store->counts().archives == 1);
+  CHECK(files_in(folder.path() / ".new") == 0);
+  CHECK(begin_named(loop, *store, sha256) == "0  ");
+  CHECK(fermata::test::read_file(store->path_of(hash(sha256))) == "hello");
+}
+
 TEST_CASE("two writers of one name do not share a file", "[mirror][store]") {
   const temp_folder folder;
   event_loop loop(testing::options_of_run());

@@ -35,10 +35,12 @@ inline promise<git_mem::object_id> clone_into(std::string url, git_mem::object_s
 // An upstream, its packages, and a mirror of their archives.
 class place {
 public:
-  explicit place(archive_options o = archive_options()) {
+  explicit place(archive_options o = archive_options(),
+                 loop_options given = testing::options_of_run())
+      : loop(logging(logged, std::move(given))) {
     folder_.run("git init -q -b main r");
     o.folder = (folder_.path() / "cache").string();
-    o.first_delay = std::chrono::hours(1);
+    if (o.first_delay == archive_options().first_delay) o.first_delay = std::chrono::hours(1);
     options_ = std::move(o);
     loop.run([this] {
       upstream.emplace();
@@ -114,12 +116,11 @@ public:
 
   std::string logged;  ///< warnings and errors
   std::function<void()> change_while_down = [] {};
-  event_loop loop{logging(logged)};
+  event_loop loop;
   std::optional<fixture_upstream> upstream;
 
 private:
-  static loop_options logging(std::string& to) {
-    loop_options options = testing::options_of_run();
+  static loop_options logging(std::string& to, loop_options options) {
     options.log = [&to](log_level level, std::string_view, std::string_view message) {
       if (level <= log_level::warn) to += std::string(message) + "\n";
     };
@@ -151,6 +152,7 @@ private:
     co_await walking;
     promise<catalogue_update> reading = catalogue_.read(store_.current(), files);
     catalogue_update what = co_await std::move(reading);
+    if (!service_) co_return;  // changed while it is down
     promise<> updating = service_->update(std::move(what));
     co_await updating;
   }

@@ -18,20 +18,34 @@ namespace {
 
 bool is_at_rest(const archive_status& s) { return s.is_open && s.waiting == 0 && s.active.empty(); }
 
+// With one archive, whose download broke in its middle.
+struct broken_place : place {
+  explicit broken_place(std::string all = std::string(50'000, 'a'),
+                        archive_options o = archive_options())
+      : place(std::move(o)), bytes(std::move(all)), sum(add("a.1", "/a", bytes)) {
+    upstream_is(manner::cut);
+    publish();
+    wait_for(is_idle);
+  }
+  void upstream_is(manner how) { (*upstream)["/a"].how = how; }
+  /// The file that has what came of it.
+  std::string kept() {
+    return options().folder + "/.new/sha256-" + archive_hash::parse(sum)->hex();
+  }
+
+  const std::string bytes;
+  const std::string sum;
+};
+
 }  // namespace
 
 TEST_CASE("a download that broke goes on after a restart", "[mirror][archives]") {
-  place p;
-  const std::string bytes = std::string(30'000, 'a') + std::string(20'000, 'b');
-  const std::string sum = p.add("a.1", "/a", bytes);
-  (*p.upstream)["/a"].how = manner::cut;
-  p.publish();
-  p.wait_for(is_idle);
+  broken_place p(std::string(30'000, 'a') + std::string(20'000, 'b'));
   CHECK(failures(p.status()) == "broken off=1 ");
   CHECK(p.status().store.partial == 1);
   const int asked = p.upstream->asked("/a");
   const int ranges = p.upstream->asked_from_middle();
-  (*p.upstream)["/a"].how = manner::whole;
+  p.upstream_is(manner::whole);
   p.restart();
   p.wait_for(is_at_rest);
   CHECK(p.status().store.partial == 1);
@@ -39,50 +53,60 @@ TEST_CASE("a download that broke goes on after a restart", "[mirror][archives]")
   CHECK(p.service().retry("broken off") == 1);
   p.wait_for([](const archive_status& s) { return s.present == 1; });
   CHECK(p.upstream->asked_from_middle() == ranges + 1);
-  CHECK(p.get(sum).body == bytes);
+  CHECK(p.get(p.sum).body == p.bytes);
   CHECK(p.status().store.partial == 0);
 }
 
 TEST_CASE("what was kept and is not what it was is fetched from its beginning",
           "[mirror][archives]") {
-  place p;
-  const std::string bytes(50'000, 'a');
-  const std::string sum = p.add("a.1", "/a", bytes);
-  (*p.upstream)["/a"].how = manner::cut;
-  p.publish();
-  p.wait_for(is_idle);
-  (*p.upstream)["/a"].how = manner::whole;
-  const std::string kept = p.options().folder + "/.new/sha256-" + archive_hash::parse(sum)->hex();
+  broken_place p;
+  p.upstream_is(manner::whole);
   SECTION("bytes that the disk has changed") {
-    p.change_while_down = [&] { std::ofstream(kept) << std::string(1000, 'x'); };
+    p.change_while_down = [&] { std::ofstream(p.kept()) << std::string(1000, 'x'); };
   }
   SECTION("all, and more than there is") {
-    p.change_while_down = [&] { std::ofstream(kept) << std::string(60'000, 'x'); };
+    p.change_while_down = [&] { std::ofstream(p.kept()) << std::string(60'000, 'x'); };
   }
   p.restart();
   p.wait_for(is_at_rest);
   p.service().retry();
   p.wait_for([](const archive_status& s) { return s.present == 1; });
-  CHECK(p.get(sum).body == bytes);
+  CHECK(p.get(p.sum).body == p.bytes);
 }
 
 TEST_CASE("a download that is whole but for its name is not fetched again", "[mirror][archives]") {
-  place p;
-  const std::string bytes(50'000, 'a');
-  const std::string sum = p.add("a.1", "/a", bytes);
-  (*p.upstream)["/a"].how = manner::cut;
-  p.publish();
-  p.wait_for(is_idle);
-  (*p.upstream)["/a"].how = manner::whole;
-  const std::string kept = p.options().folder + "/.new/sha256-" + archive_hash::parse(sum)->hex();
-  p.change_while_down = [&] { std::ofstream(kept) << bytes; };
+  broken_place p;
+  p.upstream_is(manner::whole);
+  p.change_while_down = [&] { std::ofstream(p.kept()) << p.bytes; };
   const int asked = p.upstream->asked("/a");
   p.restart();
   p.wait_for(is_at_rest);
   p.service().retry();
   p.wait_for([](const archive_status& s) { return s.present == 1; });
   CHECK(p.upstream->asked("/a") == asked + 1);  // which was told that there is no more
-  CHECK(p.get(sum).body == bytes);
+  CHECK(p.get(p.sum).body == p.bytes);
+}
+
+TEST_CASE("a server that gives another part than was asked for is asked for all",
+          "[mirror][archives]") {
+  broken_place p;
+  p.upstream_is(manner::misled);
+  const int asked = p.upstream->asked("/a");
+  p.service().retry();
+  p.wait_for([](const archive_status& s) { return s.present == 1; });
+  CHECK(p.upstream->asked("/a") == asked + 2);
+  CHECK(p.get(p.sum).body == p.bytes);
+}
+
+TEST_CASE("what was kept counts where an archive is too large", "[mirror][archives]") {
+  broken_place p;
+  CHECK(p.status().store.partial_bytes == 25'000);
+  p.upstream_is(manner::whole);
+  p.change_while_down = [&] { p.options().largest_bytes = 30'000; };
+  p.restart();  // with another limit it is tried at once
+  p.wait_for(is_at_rest);
+  CHECK(failures(p.status()) == "too large=1 ");
+  CHECK(p.status().store.partial == 0);
 }
 
 TEST_CASE("failed downloads keep their schedule over a restart", "[mirror][archives]") {
@@ -146,11 +170,7 @@ TEST_CASE("failed downloads keep their schedule over a restart", "[mirror][archi
 TEST_CASE("what is partly there makes room for what is whole", "[mirror][archives]") {
   archive_options o;
   o.quota_bytes = 60'000;
-  place p(o);
-  p.add("a.1", "/a", std::string(50'000, 'a'));
-  (*p.upstream)["/a"].how = manner::cut;
-  p.publish();
-  p.wait_for(is_idle);
+  broken_place p(std::string(50'000, 'a'), o);
   CHECK(p.status().store.partial_bytes == 25'000);
   const std::string sum = p.add("b.1", "/b", std::string(40'000, 'b'));
   p.publish();

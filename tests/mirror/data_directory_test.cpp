@@ -146,6 +146,36 @@ TEST_CASE("a cut or foreign file is refused with its reason", "[mirror][data]") 
   CHECK(refused(whole + "x") == name + ": its checksum does not fit" + moved);
 }
 
+TEST_CASE("a folder in the place of a file is set aside, over what was there", "[mirror][data]") {
+  const temporary_folder folder;
+  data_directory data(folder.path);
+  const std::string name = data.path() + "/index";
+  overwrite(name + ".refused", "of an earlier time");
+  fs::create_directories(name + "/in");
+  CHECK(load(data).refused ==
+        name + ": illegal operation on a directory; it is now " + name + ".refused");
+  CHECK(fs::exists(name + ".refused/in"));
+  data.save(sample("i"));
+  CHECK(load(data).found != nullptr);
+
+  overwrite(data.path() + "/store.refused", "of an earlier time");
+  fs::create_directories(data.store_path());
+  data.refuse_store();
+  CHECK_FALSE(fs::exists(data.store_path()));
+}
+
+TEST_CASE("what a kill has left of an unfinished store is removed", "[mirror][data]") {
+  const temporary_folder folder;
+  for (const char* name : {"/store", "/store.Ab12xZ", "/store.refused", "/store.new"}) {
+    overwrite(folder.path + name, "x");
+  }
+  const data_directory data(folder.path);
+  CHECK(fs::exists(folder.path + "/store"));
+  CHECK(fs::exists(folder.path + "/store.refused"));
+  CHECK(fs::exists(folder.path + "/store.new"));
+  CHECK_FALSE(fs::exists(folder.path + "/store.Ab12xZ"));
+}
+
 TEST_CASE("a folder says what it takes and what its disk has", "[mirror][data]") {
   const temporary_folder folder;
   data_directory d(folder.path);

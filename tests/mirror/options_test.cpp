@@ -203,6 +203,13 @@ TEST_CASE("downloads say who runs the mirror where it is known", "[mirror][optio
         "fermata-mirror: --contact a) b is no address or URL (see fermata-mirror --help)\n");
 }
 
+TEST_CASE("a further authority is trusted for the remote and for archives", "[mirror][options]") {
+  const service_options s =
+      service_options_of(parsed({"--remote", "r", "--data", "d", "--ca-file", "/a/ca.pem"}));
+  CHECK(s.clone.remote.http.ca_file == "/a/ca.pem");
+  CHECK(s.archives.client.defaults.ca_file == "/a/ca.pem");
+}
+
 TEST_CASE("a time in which nothing can be done is refused", "[mirror][options]") {
   for (const char* name :
        {"header-timeout", "body-timeout", "idle-timeout", "write-timeout", "connect-timeout",
@@ -249,6 +256,16 @@ TEST_CASE("wrong usage is one line that points to help", "[mirror][options]") {
   CHECK(with({"--max-header", "63"}) == "fermata-mirror: --max-header 63 is not enough" + end);
   CHECK(with({"--max-connections", "0"}) ==
         "fermata-mirror: --max-connections 0 is not enough" + end);
+  for (const std::string path : {"update", "/", "/a/", "/a b", "/a?b", "/a//b", "/../b", "/%61"}) {
+    CHECK(with({"--update-path", path}) ==
+          "fermata-mirror: --update-path " + path + " is no path" + end);
+  }
+  for (const std::string path :
+       {"/healthz", "/status/events", "/archives/retry", "/cache/x", "/repository.git"}) {
+    CHECK(with({"--update-path", path}) == "fermata-mirror: --update-path " + path +
+                                               " is a path that the mirror serves itself" + end);
+  }
+  CHECK(parsed({"--remote", "r", "--update-path", "/cached/.x"}).update_path == "/cached/.x");
   CHECK(with({"--colour"}) ==
         "fermata-mirror: The following argument was not expected: --colour" + end);
   CHECK(with({"more"}) == "fermata-mirror: The following argument was not expected: more" + end);

@@ -49,10 +49,15 @@ inline ended run_mirror(std::vector<std::string> arguments) {
 /// fermata-mirror, running.
 class mirror_process {
 public:
+  /// `shell` is run before it, such as `ulimit -n 100`.
   explicit mirror_process(std::vector<std::string> arguments,
-                          std::vector<std::string> environment = {})
+                          std::vector<std::string> environment = {},
+                          const std::string& shell = "")
       : loop_(testing::options_of_run()) {
     arguments.insert(arguments.begin(), {mirror_program(), "--listen", "127.0.0.1:0"});
+    if (!shell.empty()) {
+      arguments.insert(arguments.begin(), {"sh", "-c", shell + "; exec \"$0\" \"$@\""});
+    }
     command c(std::move(arguments));
     c.in = stdio::null;
     c.err = stdio::tail;

@@ -48,6 +48,12 @@ TEST_CASE("fermata-mirror says why it cannot start, and ends with 1", "[mirror][
                         ": address already in use (uv EADDRINUSE)\n");
   CHECK(port.out.empty());
 
+  const mirror_process first({"--remote", remote, "--loops", "2"});
+  const ended second = run_mirror({"--remote", remote, "--listen", first.authority(), "--loops=2"});
+  CHECK(second.how.code == 1);
+  CHECK(second.err == "fermata-mirror: cannot listen on " + first.authority() +
+                          ": address already in use (uv EADDRINUSE)\n");
+
   folder.write("file", "");
   const std::string data = (folder.path() / "file" / "data").string();
   const ended disk = run_mirror({"--remote", remote, "--listen", "127.0.0.1:0", "--data", data});

@@ -44,7 +44,7 @@ service_status known() {
              std::chrono::sys_seconds(1709164800s)};
   s.updates = {
       std::chrono::sys_seconds(0s), std::chrono::sys_seconds(1709164800s), 4, 2, false, "/update"};
-  s.requests = {10, 1, 3, 5, 6, 7, 99};
+  s.requests = {10, 1, 3, 5, 6, 7, 99, 8};
   s.uptime = 77s;
   s.now = std::chrono::sys_seconds(1787500000s);
   return s;
@@ -80,7 +80,7 @@ TEST_CASE("status.json has null where nothing is known", "[mirror][status]") {
         R"("error":{"message":null,"since":null,"tries":null,"next_try":null},)"
         R"("updates":{"last":null,"next":null,"done":0,"failed":0},)"
         R"("requests":{"total":0,"failures":0,"connections":0,"refused_connections":0,)"
-        R"("overloaded":0,"rate_limited":0,"sent_bytes":0},"uptime_s":0})"
+        R"("overloaded":0,"rate_limited":0,"sent_bytes":0,"lost_log_lines":null},"uptime_s":0})"
         "\n");
 }
 
@@ -104,7 +104,8 @@ TEST_CASE("status.json has every value under its name", "[mirror][status]") {
         R"("next_try":"2024-02-29T00:00:00Z"},)"
         R"("updates":{"last":"1970-01-01T00:00:00Z","next":"2024-02-29T00:00:00Z","done":4,)"
         R"("failed":2},"requests":{"total":10,"failures":1,"connections":3,)"
-        R"("refused_connections":5,"overloaded":6,"rate_limited":7,"sent_bytes":99},"uptime_s":77})"
+        R"("refused_connections":5,"overloaded":6,"rate_limited":7,"sent_bytes":99,)"
+        R"("lost_log_lines":8},"uptime_s":77})"
         "\n");
 }
 

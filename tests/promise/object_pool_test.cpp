@@ -45,6 +45,11 @@ struct noted {
 };
 using pool = object_pool<std::unique_ptr<int>>;
 
+promise<std::string> waits_for_one(pool& p) {
+  promise<> taken = p.take().map([](pool::lease) {});
+  return waits_for(std::move(taken));
+}
+
 promise<> works(pool& p, std::string& order) {
   pool::lease held = co_await p.take();
   order += std::to_string(**held) + " ";
@@ -206,4 +211,23 @@ TEST_CASE("object_pool: a failed dispose is reported, and the place is free", "[
   CHECK_THROWS_WITH(object_pool<int>(0, pool_functions<int>()), "a pool of no object at all");
   CHECK_THROWS_WITH(object_pool<int>(1, pool_functions<int>()),
                     "a pool has no function that creates an object");
+}
+
+TEST_CASE("object_pool: who waits is told at once that the pool is gone", "[promise][pool]") {
+  test_loop loop(options_of_run());
+  noted n;
+  auto p = std::make_unique<pool>(1, n.functions());
+  std::string told;
+  const auto run = [&]() -> promise<> {
+    pool::lease held = co_await p->take();
+    promise<std::string> first = waits_for_one(*p);
+    promise<std::string> second = waits_for_one(*p);
+    p.reset();
+    std::string one = co_await std::move(first);  // while the only object is in use still
+    std::string other = co_await std::move(second);
+    told = one + "; " + other;
+  };
+  loop.run(run);
+  CHECK(told == "cannot take an object: its pool is gone; cannot take an object: its pool is gone");
+  CHECK(n.text == "+1 -1 ");
 }

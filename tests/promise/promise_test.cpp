@@ -3,6 +3,8 @@
 
 #include <fermata/promise/pause.hpp>
 #include <fermata/promise/promise.hpp>
+#include <fermata/promise/remote_resolver.hpp>
+#include <fermata/promise/scope.hpp>
 
 #include <catch2/catch.hpp>
 
@@ -178,6 +180,19 @@ TEST_CASE("a value that can only be moved has one receiver", "[promise]") {
   CHECK_THROWS_AS(loop.run(run), fermata::contract_error);
 }
 
+TEST_CASE("bind and map hand over a value that can only be moved, now and later", "[promise]") {
+  event_loop loop(options_of_run());
+  const auto opened = [](std::unique_ptr<int> box) { return *box; };
+  const auto passed_on = [](std::unique_ptr<int> box) { return ready(std::move(box)); };
+  const auto run = [&] { return boxed().bind(passed_on).map(opened); };
+  CHECK(loop.run(run) == 4);
+  auto [later, settle] = make_promise<std::unique_ptr<int>>();
+  const promise<int> sum = std::move(later).bind(passed_on).map(
+      [&, more = 1](std::unique_ptr<int> box) { return opened(std::move(box)) + more; });
+  settle.resolve(std::make_unique<int>(5));
+  CHECK(loop.run([&] { return sum; }) == 6);
+}
+
 TEST_CASE("resolver: used twice is told, dropped rejects, and says who waits", "[promise]") {
   event_loop loop(options_of_run());
   auto [p, r] = make_promise<int>();
@@ -226,6 +241,29 @@ TEST_CASE("a rejection that nobody saw is counted and told", "[promise]") {
   });
   CHECK(seen == "no luck");
   CHECK(loop.metrics().unobserved_rejections == 1);
+}
+
+TEST_CASE("a rejection without an exception says so", "[promise]") {
+  event_loop loop(options_of_run());
+  const std::exception_ptr none;
+  const std::string text = "a rejection without an exception";
+  auto made = make_promise<int>();
+  made.settle.reject(none);
+  CHECK(fermata::message_of(made.future.error()) == text);
+  CHECK_THROWS_WITH(loop.run([&] { return fermata::rejected<int>(none); }), text);
+  const auto remote = [&] {
+    auto two = fermata::make_remote_promise<int>();
+    two.settle.reject(none);
+    return std::move(two.future);
+  };
+  CHECK_THROWS_WITH(loop.run(remote), text);
+  const auto scoped = [&] {
+    return fermata::scope::run([&](fermata::scope& s) {
+      s.fail(none);
+      return ready();
+    });
+  };
+  CHECK_THROWS_WITH(loop.run(scoped), text);
 }
 
 TEST_CASE("the end of a loop rejects what waits", "[promise]") {

@@ -28,6 +28,7 @@ public:
     slow,      ///< in pieces of 1000 bytes with 20 ms between them
     cut,       ///< half of it, then the connection ends; always
     cut_once,  ///< the same, but the next request gets what it asks for
+    misled,    ///< whole, but who asks for a part gets another one
     wrong,     ///< another last byte
     hanging,   ///< nothing comes
     missing,   ///< 404
@@ -58,9 +59,19 @@ public:
   promise<> end() { return server_.shutdown(std::chrono::nanoseconds(0)); }
 
 private:
+  // Of an answer, up to its last byte.
+  struct presence {
+    explicit presence(std::shared_ptr<int> n) : count(std::move(n)) { ++*count; }
+    presence(const presence&) = delete;
+    presence& operator=(const presence&) = delete;
+    ~presence() { --*count; }
+    std::shared_ptr<int> count;
+  };
+  using presence_ptr = std::shared_ptr<presence>;
   // Bytes in pieces; after `cut` bytes the connection ends.
   struct flow {
     std::string bytes;
+    presence_ptr here;
     std::size_t at = 0;
     std::size_t piece = 0;
     std::size_t cut = 0;
@@ -73,14 +84,17 @@ private:
     const std::size_t n = std::min(f->piece, f->cut - f->at);
     http::shared_bytes piece(f->bytes.substr(f->at, n));
     f->at += n;
+    if (f->at == f->bytes.size()) f->here.reset();
     co_return piece;
   }
   static http::response stream(const std::string& bytes,
+                               presence_ptr here,
                                std::size_t piece,
                                std::size_t cut,
                                std::chrono::milliseconds between) {
     auto f = std::make_shared<flow>();
     f->bytes = bytes;
+    f->here = std::move(here);
     f->piece = piece;
     f->cut = cut;
     f->between = between;
@@ -100,20 +114,8 @@ private:
   }
 
   promise<http::response> answer(const http::request& r) {
-    ++at_once_;
-    most_at_once_ = std::max(most_at_once_, at_once_);
-    promise<http::response> answering = answer_one(r);
-    try {
-      http::response made = co_await std::move(answering);
-      --at_once_;
-      co_return made;
-    } catch (...) {
-      --at_once_;
-      throw;
-    }
-  }
-
-  promise<http::response> answer_one(const http::request& r) {
+    auto here = std::make_shared<presence>(at_once_);
+    most_at_once_ = std::max(most_at_once_, *at_once_);
     ++asked_[r.path()];
     if (r.find_header("Range")) ++ranges_;
     const auto at = files_.find(r.path());
@@ -125,13 +127,19 @@ private:
       case manner::whole:
         break;
       case manner::slow:
-        co_return stream(bytes, 1000, bytes.size(), std::chrono::milliseconds(20));
+        co_return stream(bytes, here, 1000, bytes.size(), std::chrono::milliseconds(20));
       case manner::cut_once:
         f.how = manner::whole;
         [[fallthrough]];
       case manner::cut:  // slowly, so that whoever asks has seen the head by then
-        co_return stream(bytes, bytes.size() / 8 + 1, bytes.size() / 2,
+        co_return stream(bytes, here, bytes.size() / 8 + 1, bytes.size() / 2,
                          std::chrono::milliseconds(20));
+      case manner::misled:
+        if (!r.find_header("Range")) break;
+        other = stream(bytes, here, 1000, bytes.size(), std::chrono::milliseconds(0));
+        other.status = 206;
+        other.headers.add("Content-Range", "bytes 1-" + std::to_string(bytes.size()) + "/*");
+        co_return other;
       case manner::wrong: {
         std::string changed = bytes;
         changed.back() ^= 1;
@@ -161,7 +169,7 @@ private:
   std::map<std::string, file> files_;
   std::map<std::string, int> asked_;
   int ranges_ = 0;
-  int at_once_ = 0;
+  std::shared_ptr<int> at_once_ = std::make_shared<int>(0);
   int most_at_once_ = 0;
   std::string address_;
   http::server server_;

@@ -161,7 +161,8 @@ def look(browser, url, pictures):
 def main():
     url = sys.argv[1]
     pictures = sys.argv[2] if len(sys.argv) > 2 else None
-    with tempfile.TemporaryDirectory() as home:
+    # Helpers of the browser may outlive it for a moment, and still write to its profile.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         browser = Browser(home)
         try:
             look(browser, url, pictures)

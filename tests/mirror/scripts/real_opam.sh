@@ -24,4 +24,10 @@ listed=$(opam list --all --short 2>"$work/list.log" | sort -u | wc -l)
 [ "$listed" = "$names" ] || fail "opam lists $listed packages of $names"
 opam show dune --field=name,synopsis >"$work/show.log" 2>&1
 grep -qi 'dune' "$work/show.log" || fail "opam cannot show dune"
+# Its solver finds a way from nothing to dune, with the compiler that it needs.
+opam switch create solved --empty >"$work/switch.log" 2>&1
+opam install --show-actions dune >"$work/actions.log" 2>&1
+for package in dune ocaml ocaml-base-compiler; do
+  grep -Eq "install +$package +[0-9]" "$work/actions.log" || fail "the solver installs no $package"
+done
 echo "opam has $versions versions of $listed packages"

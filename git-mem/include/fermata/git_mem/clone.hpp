@@ -84,7 +84,7 @@ struct clone_options {
 struct clone_result {
   clone_result() {}
 
-  std::vector<reference> refs;  ///< HEAD and what was asked for, as the server has them
+  std::vector<reference> refs;  ///< HEAD and what was asked for, sorted by name
   std::string ref;              ///< what was cloned: "refs/heads/master"
   object_id tip;                ///< zero if the repository is empty
   std::vector<object_id> shallow;

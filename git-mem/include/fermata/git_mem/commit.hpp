@@ -25,7 +25,8 @@ struct signature {
   std::string name;
   std::string email;
   std::chrono::sys_seconds when;
-  int zone = 0;  ///< as git writes it: 530 is +05:30, -30 is -00:30
+  int zone = 0;          ///< as git writes it: 530 is +05:30, -30 is -00:30
+  bool has_zone = true;  ///< a line without one is damaged: git's log shows no date then, but 1970
 
   /// What local time is ahead of `when`.
   [[nodiscard]] std::chrono::minutes offset() const noexcept {

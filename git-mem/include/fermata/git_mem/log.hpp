@@ -29,6 +29,10 @@ public:
   /// The next commit; nothing at the end.
   promise<std::optional<commit>> next();
 
+  /// Frees some of the commits that stand next (20 us); false if none was left. The log is over
+  /// then.
+  bool release_slice() noexcept;
+
 private:
   [[nodiscard]] bool see(const object_id& id);
   promise<> add(object_id id);

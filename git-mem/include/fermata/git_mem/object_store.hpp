@@ -38,6 +38,7 @@ struct object_header {
 class snapshot {
 public:
   std::vector<reference> refs;                     ///< sorted by name
+  bool refs_in_order = false;                      ///< for `publish`, by who has just sorted them
   std::vector<object_id> shallow;                  ///< sorted; commits whose parents are left out
   std::vector<std::shared_ptr<const pack>> packs;  ///< newest first; bases are in it or later ones
 
@@ -73,8 +74,8 @@ public:
   /// A pack that is freed in slices once its last snapshot has gone.
   [[nodiscard]] std::shared_ptr<const pack> adopt(std::unique_ptr<pack> p);
 
-  /// Sorts `next.refs` and `next.shallow`. Cost: 20 ns a ref that is in order; sort 10,000 or more
-  /// beforehand.
+  /// Sorts `next.refs` and `next.shallow`. Cost: 20 ns a ref that is in order, none where
+  /// `next.refs_in_order` says so.
   void publish(snapshot next);
 
   /// Frees a slice (below 50 us) of what nobody uses any more; true while there is more.

@@ -13,7 +13,9 @@
 #include <fermata/git_mem/pkt_line.hpp>
 
 #include <cstdint>
+#include <deque>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +27,7 @@ struct protocol_limits {
   std::uint64_t refs = 1'000'000;
   std::uint64_t advertisement_bytes = std::uint64_t{256} << 20;
   std::uint64_t shallow = 1'000'000;
+  std::uint64_t acknowledgments = 1'000'000;  ///< of one answer
   std::uint64_t progress_bytes = std::uint64_t{16} << 20;
 };
 
@@ -50,8 +53,8 @@ private:
 struct advertisement {
   int version = 0;  ///< 0, 1 or 2
   capabilities can;
-  std::vector<reference> refs;     ///< versions 0 and 1; symbolic targets are filled in
-  std::vector<object_id> shallow;  ///< versions 0 and 1
+  std::deque<reference> refs;      ///< versions 0 and 1; symbolic targets are filled in
+  std::vector<object_id> shallow;  ///< versions 0 and 1, as they came
 };
 
 class advertisement_reader {
@@ -72,6 +75,7 @@ private:
   bool started_ = false;
   bool caps_read_ = false;
   std::uint64_t bytes_ = 0;
+  std::string guessed_head_;  // a branch that stands where HEAD does
 };
 
 /// Protocol 2: asks for the refs under the prefixes (all if there are none).
@@ -86,14 +90,14 @@ public:
   [[nodiscard]] bool push(const pkt& p);
 
   /// Servers may ignore the prefixes: these are filtered again.
-  [[nodiscard]] std::vector<reference>& refs() noexcept { return refs_; }
+  [[nodiscard]] std::deque<reference>& refs() noexcept { return refs_; }
   /// What HEAD stands for in an empty repository.
   [[nodiscard]] const std::string& unborn_head() const noexcept { return unborn_head_; }
 
 private:
   std::vector<std::string> prefixes_;
   protocol_limits limits_;
-  std::vector<reference> refs_;
+  std::deque<reference> refs_;  // growing moves none of them
   std::string unborn_head_;
   std::uint64_t bytes_ = 0;
 };
@@ -119,7 +123,31 @@ struct fetch_request {
   }
 };
 
-/// Throws: `failure` (reason::unsupported) if the other side cannot do what is asked.
+/// The text of a request, in parts: of 50,000 ids it has 2.5 MB.
+///
+/// Lifetime: the request outlives it.
+class fetch_writer {
+public:
+  /// Throws: `failure` (reason::unsupported) if the other side cannot do what is asked.
+  fetch_writer(const advertisement& from, const fetch_request& request);
+
+  /// Appends what comes next, at most 64 ids (10 us); false if that was the last of it.
+  [[nodiscard]] bool write(std::string& out);
+
+private:
+  struct part {
+    std::string before;
+    std::string_view key;
+    std::span<const object_id> ids;
+  };
+  void lay_out(const capabilities& can, const fetch_request& request);
+  void lay_out_classic(const capabilities& can, const fetch_request& request);
+
+  std::vector<part> parts_;
+  std::size_t at_ = 0;
+};
+
+/// The whole text in one step, for few ids. Throws: as `fetch_writer`.
 [[nodiscard]] std::string write_fetch(const advertisement& from, const fetch_request& request);
 
 /// The answer to a fetch, up to the end of the pack.
@@ -141,8 +169,9 @@ public:
   /// Throws if the answer may not end here: the other side hung up.
   void finish_input() const;
 
-  [[nodiscard]] const std::vector<object_id>& shallow() const noexcept { return shallow_; }
-  [[nodiscard]] const std::vector<object_id>& unshallow() const noexcept { return unshallow_; }
+  /// As they came: in any order, and some twice.
+  [[nodiscard]] std::vector<object_id>& shallow() noexcept { return shallow_; }
+  [[nodiscard]] std::vector<object_id>& unshallow() noexcept { return unshallow_; }
   [[nodiscard]] const std::vector<object_id>& common() const noexcept { return common_; }
   [[nodiscard]] bool ready() const noexcept { return ready_; }
   [[nodiscard]] bool in_pack() const noexcept { return section_ == section::pack; }
@@ -172,8 +201,5 @@ private:
   std::uint64_t progress_bytes_ = 0;
   std::string last_words_;
 };
-
-/// Sorts `ids` and drops what is there twice: shallow lines come with duplicates.
-void sort_unique(std::vector<object_id>& ids);
 
 }  // namespace fermata::git_mem

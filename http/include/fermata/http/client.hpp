@@ -106,7 +106,7 @@ struct transfer_options {
   /// `http://[user:password@]host:port`, also `socks5h://`; empty: none. Not set: as `https_proxy`,
   /// `http_proxy`, `all_proxy` and `no_proxy` say.
   std::optional<std::string> proxy;
-  std::string ca_file;  ///< PEM, in place of the system's
+  std::string ca_file;  ///< PEM, beside the system's folder of certificates
   bool verify = true;   ///< the certificate and its name; false is for tests
   bool allow_file = false;
   /// Asks for gzip or deflate and inflates what comes so. Not where a part is asked for, or where

@@ -18,6 +18,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <iosfwd>
 #include <limits>
 #include <memory>
@@ -32,7 +33,7 @@ class event_loop;
 
 struct trace_options {
   trace_options() {}            // no aggregate: safe as a default argument under g++ 12
-  std::size_t capacity = 8192;  ///< events, 64 bytes each, taken when the first one comes
+  std::size_t capacity = 8192;  ///< events, 64 bytes each, taken as they come
   std::chrono::nanoseconds long_turn = std::chrono::milliseconds(2);
   std::chrono::nanoseconds stall = std::chrono::milliseconds(25);  ///< a gap between two looks
   /// Where not empty: a turn of at least `dump_turn` writes the ring to `<dump_to>.<n>.json`, on a
@@ -143,7 +144,10 @@ private:
 
   event_loop& loop_;
   trace_options options_;
-  std::unique_ptr<trace_event[]> ring_;
+  struct free_memory {
+    void operator()(void* p) const noexcept { std::free(p); }
+  };
+  std::unique_ptr<trace_event[], free_memory> ring_;  // what no event came to was never touched
   std::uint64_t added_ = 0;
   bool is_started_ = false;
   bool counts_ticks_ = false;

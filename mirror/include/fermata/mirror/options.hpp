@@ -31,6 +31,7 @@ struct mirror_options {
   std::uint32_t depth = 1;  ///< 0: the whole history
   std::vector<std::string> archive_mirrors;  ///< named in `repo`, for clients
   std::string data_directory;                ///< empty: nothing is kept
+  std::string ca_file;                       ///< trusted beside the system's; empty: none
 
   bool skip_download = false;                ///< archives are fetched when they are asked for
   bool offline = false;                      ///< they are not fetched at all

@@ -62,12 +62,14 @@ struct service_options {
   std::chrono::nanoseconds update_pause{0};     ///< least time from one try's begin to the next's
   /// For a whole try: it is then cancelled and counts as a failure.
   std::chrono::nanoseconds update_time = std::chrono::minutes(30);
-  std::string update_path = "/update";  ///< where POST asks for an update
+  std::string update_path = "/update";  ///< where POST asks for an update; none of ours
   /// Who asks must show that they know it: as `Authorization: Bearer SECRET`, as `X-Update-Secret`,
   /// or by the signature of GitHub (`X-Hub-Signature-256`) or Gitea (`X-Gitea-Signature`) over the
   /// body. Empty: anybody may ask.
   std::string update_secret;
 
+  /// Lines that an access log of the caller's has lost, to be shown; none: there is no log.
+  std::function<std::uint64_t()> lost_log_lines;
   /// The end of each phase, which is also logged: `info mirror: phase finished phase=walk ...`.
   std::function<void(const phase_report&)> on_phase;
   /// A generation begins to be served.
@@ -86,7 +88,8 @@ class service {
 public:
   /// Pauses: may hold the thread for some ms (libraries are loaded, the data folder is locked).
   /// Throws: `git_mem::failure` for a remote that cannot be used; `error` where the data folder
-  ///         cannot be made or another process holds it.
+  ///         cannot be made or another process holds it; `contract_error` for an update path that
+  ///         the mirror serves itself.
   explicit service(service_options options);
   service(const service&) = delete;
   service& operator=(const service&) = delete;

@@ -108,6 +108,7 @@ struct request_status {
   std::uint64_t overloaded = 0;    ///< refused with 503 over a limit
   std::uint64_t rate_limited = 0;  ///< refused with 429
   std::uint64_t sent_bytes = 0;
+  std::optional<std::uint64_t> lost_log_lines;  ///< of the access log; nothing where there is none
 };
 
 struct service_status {

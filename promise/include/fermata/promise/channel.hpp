@@ -9,7 +9,8 @@
 /// Pauses:   a send waits while the channel is full, a receive while it is empty; each checks the
 ///           slice before it does anything.
 /// Thread:   loop.
-/// Rejects:  `channel_closed` (send), what `fail` was given (receive), `cancelled`: a cancelled
+/// Rejects:  `channel_closed` (send), what `fail` was given (receive), what the move of the item
+///           throws (the side that it happens to; the item is lost), `cancelled`: a cancelled
 ///           waiter leaves no hole, loses no item. A receive whose promise nobody holds is passed
 ///           by; one that has resolved owns its item.
 /// Cost:     O(1) and no allocation; one as a promise; one for each 1 KiB of items queued. What a

@@ -45,7 +45,8 @@ namespace detail {
 /// Whoever was to resolve the promise is gone.
 class broken_promise : public error {
 public:
-  broken_promise() : error("a promise was given up: its resolver is gone") {}
+  broken_promise() : broken_promise("a promise was given up: its resolver is gone") {}
+  explicit broken_promise(std::string_view what) : error(what) {}
 };
 
 /// Several operations failed that were waited for together.

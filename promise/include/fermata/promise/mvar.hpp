@@ -9,9 +9,9 @@
 ///           the others in steps: they get the latest value that was put meanwhile.
 /// Pauses:   where it waits; else it checks the slice before it does anything.
 /// Thread:   loop.
-/// Rejects:  `cancelled`, `loop_closed`; a read with what the copy of the value throws. A cancelled
-///           waiter leaves no hole and loses no value; a take whose promise nobody holds is passed
-///           by.
+/// Rejects:  `cancelled`, `loop_closed`; a read with what the copy of the value throws, a put or
+///           take with what its move does. A cancelled waiter leaves no hole and loses no value; a
+///           take whose promise nobody holds is passed by.
 /// Cost:     O(1) and no allocation; as a promise one; a put O(tasks that read), in steps of 256.
 /// Lifetime: who waits for one that is destroyed is rejected with `contract_error`.
 #pragma once
@@ -37,11 +37,15 @@ template <typename T>
 class mvar_put {
 public:
   using result = void;
-  struct slot {};
+  struct slot {
+    std::exception_ptr error;  // of the move into its place
+  };
   mvar_put(mvar<T>& v, T&& x) : value(std::move(x)), mvar_(&v) {}
   [[nodiscard]] bool is_ready() const noexcept { return !mvar_->is_full(); }
   void perform() { mvar_->store(std::move(value)); }
-  void take(slot) const noexcept {}
+  void take(const slot& s) const {
+    if (s.error) std::rethrow_exception(s.error);
+  }
   [[nodiscard]] wait_queue& queue() const noexcept { return mvar_->putters_; }
 
   T value;
@@ -172,16 +176,23 @@ private:
     const refill guard(*this);
     return T(std::move(*value_));
   }
-  // The value has gone: the next one that waits comes in.
+  // The value has gone: the next one that waits comes in. One that cannot be moved is told to who
+  // puts it.
   struct refill {
     explicit refill(mvar& v) noexcept : of(v) {}
     refill(const refill&) = delete;
     refill& operator=(const refill&) = delete;
     ~refill() {
+      using put = detail::waiting<detail::mvar_put<T>>;
       of.value_.reset();
-      if (detail::wait_node* n = of.putters_.front()) {
-        of.value_.emplace(std::move(detail::waiting<detail::mvar_put<T>>::op_of(*n).value));
-        of.putters_.grant(*n);
+      while (!of.is_full() && !of.putters_.empty()) {
+        detail::wait_node& n = *of.putters_.front();
+        try {
+          of.value_.emplace(std::move(put::op_of(n).value));
+        } catch (...) {
+          put::slot_of(n).error = std::current_exception();
+        }
+        of.putters_.grant(n);
       }
     }
     mvar& of;

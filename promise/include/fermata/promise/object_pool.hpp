@@ -7,7 +7,8 @@
 /// Order:    first in, first out; the object given back last is given out first.
 /// Pauses:   while `max` objects are in use, and where the functions given wait.
 /// Thread:   loop.
-/// Rejects:  what `create` rejects with (the place is free again); `cancelled`; `loop_closed`.
+/// Rejects:  what `create` rejects with (the place is free again); `cancelled`; `loop_closed`;
+///           `broken_promise` where the pool ends while a task waits for an object.
 ///           What `dispose` rejects with is reported as a rejection that nobody saw; a validation
 ///           that rejects counts as false.
 /// Cost:     a coroutine a take; one place is held from the take until the object is back or gone.
@@ -105,10 +106,11 @@ public:
   object_pool(const object_pool&) = delete;
   object_pool& operator=(const object_pool&) = delete;
   /// What waits in the pool is disposed of; tasks that wait for an object are rejected with
-  /// `broken_promise` when their turn comes.
+  /// `broken_promise` at once.
   ~object_pool() {
-    clear();
     core_->is_closed = true;
+    clear();
+    if (waiting() > 0) core_->places.add(waiting());  // each wakes, and sees that there is no pool
   }
 
   /// An object that waits and is fit, else a new one.
@@ -148,7 +150,7 @@ private:
 
   static promise<lease> take_from(std::shared_ptr<core> c) {
     semaphore::units place = co_await c->places.acquire();
-    if (c->is_closed) throw broken_promise();
+    if (c->is_closed) throw broken_promise("cannot take an object: its pool is gone");
     while (!c->idle.empty()) {
       T object = std::move(c->idle.back());
       c->idle.pop_back();

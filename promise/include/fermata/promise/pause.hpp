@@ -3,6 +3,8 @@
 ///
 /// Shape:  `co_await pause();` always, `co_await maybe_pause(cost);` when the slice is used up and
 ///         somebody waits. What comes after runs behind all that the next poll makes ready.
+/// Name:   `<unistd.h>` has a `pause()`; where both are seen write `fermata::pause()`, or
+///         `using fermata::pause;` in a function or namespace of your own.
 /// Pauses: that is what it is for; under a `no_pause` guard `maybe_pause` goes on.
 /// Thread: loop.
 /// Rejects: `cancelled`, where the task was asked to end: so pure computation can be cancelled;

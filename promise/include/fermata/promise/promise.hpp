@@ -10,7 +10,10 @@
 ///          and what is built from them cross threads.
 /// Rejects: what the callback throws or its promise rejects with; `broken_promise` when the
 ///          resolver is dropped; `loop_closed` when the loop ends (what waits for a promise of
-///          another loop of the same thread hears of it when that promise settles).
+///          another loop of the same thread hears of it when that promise settles);
+///          `contract_error` where a callback gives its own result (`p = a.bind([&] { return p; })`
+///          does) or a coroutine awaits its own promise. A ring of several that wait for each other
+///          is not seen and stays pending; `async_trace` shows it, a `test_loop` throws `deadlock`.
 /// Cost:    one allocation a promise, one more a coroutine or bind; chains of any length need no
 ///          stack, also without optimisation and under sanitizers.
 ///
@@ -52,15 +55,12 @@ concept any_promise = requires {
   typename promised<std::remove_cvref_t<P>>::type;
 };
 
-/// What `f` gives when it is called with a promise's value.
+/// What `f` gives when it is called with a promise's value. No type where it cannot be: a function
+/// that takes a value which can only be moved is none for an lvalue, and that is no error yet.
 template <typename F, typename T>
-struct called_with {
-  using type = std::invoke_result_t<F&, T>;
-};
+struct called_with : std::invoke_result<F&, T> {};
 template <typename F>
-struct called_with<F, void> {
-  using type = std::invoke_result_t<F&>;
-};
+struct called_with<F, void> : std::invoke_result<F&> {};
 template <typename F, typename T>
 using called_with_t = typename called_with<F, T>::type;
 
@@ -81,6 +81,7 @@ struct coroutine_promise;
 
 [[noreturn]] void refuse_empty();
 [[noreturn]] void refuse_second_use();
+[[nodiscard]] std::exception_ptr waits_for_itself();
 
 struct access;
 struct has_handle {};

@@ -98,7 +98,8 @@ public:
     watch_reader self(*this);
     while (!pred(self.get())) {
       const bool is_new = co_await self.changed();
-      if (!is_new) throw broken_promise();
+      if (!is_new)
+        throw broken_promise("cannot wait for a value: the watch has no writer any more");
     }
     co_return self.get();
   }

@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <optional>
 #include <utility>
 
@@ -36,11 +37,13 @@ public:
   using result = void;
   struct slot {
     bool is_refused = false;
+    std::exception_ptr error;  // of the move into the queue
   };
   channel_send(channel_ptr<T> core, T&& i) : item(std::move(i)), core_(std::move(core)) {}
   [[nodiscard]] bool is_ready() const { return core_->takes_or_refuses(); }
   void perform() { core_->put(std::move(item)); }
   void take(const slot& s) const {
+    if (s.error) std::rethrow_exception(s.error);
     if (s.is_refused) throw channel_closed();
   }
   [[nodiscard]] wait_queue& queue() const { return core_->senders; }
@@ -168,10 +171,15 @@ private:
     void (channel_core::*const pop_)();
   };
 
-  void pop_item() {
+  // A sender whose item cannot be moved is told, and the next one has the place.
+  void pop_item() noexcept {
     items_.pop();
-    if (!senders.empty() && items_.size() < capacity_) {
-      items_.push(std::move(first_sender().item));
+    while (!senders.empty() && items_.size() < capacity_) {
+      try {
+        items_.push(std::move(first_sender().item));
+      } catch (...) {
+        waiting<channel_send<T>>::slot_of(*senders.front()).error = std::current_exception();
+      }
       senders.grant(*senders.front());
     }
   }

@@ -244,7 +244,8 @@ public:
   void await_suspend(std::coroutine_handle<Promise> self) {
     if constexpr (std::is_same_v<Promise, coroutine_promise<T>>) {
       state<T>& inner = this->awaited();
-      if (inner.is_pending() && inner.is_private()) {
+      const canceller* const own = &self.promise();
+      if (inner.is_pending() && inner.is_private() && inner.producer() != own) {
         replace(self, inner);
         return;
       }

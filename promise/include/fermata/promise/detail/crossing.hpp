@@ -8,6 +8,7 @@
 #pragma once
 
 #include <fermata/promise/detail/crosses.hpp>
+#include <fermata/promise/detail/some_error.hpp>
 
 #include <atomic>
 #include <exception>
@@ -63,7 +64,7 @@ public:
   void keep_value(Args&&... args) {
     if constexpr (!std::is_void_v<T>) value_.emplace(std::forward<Args>(args)...);
   }
-  void keep_error(std::exception_ptr e) noexcept { error_ = std::move(e); }
+  void keep_error(std::exception_ptr e) noexcept { error_ = some_error(std::move(e)); }
   /// Hands the away half over to the loop. False: the loop has ended.
   bool send() noexcept {
     const mailbox_ptr home = home_;  // this may be gone, and its hold, before `send` returns

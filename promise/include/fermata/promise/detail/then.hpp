@@ -150,7 +150,12 @@ private:
       finish(inner);
       return;
     }
-    this->wait_for(access::root(inner));
+    state_base& s = access::root(inner);
+    if (s.producer() == this) [[unlikely]] {
+      finish(rejected<Out>(waits_for_itself()));
+      return;
+    }
+    this->wait_for(s);
     if (cancel_requested_) cancel_state(leave());
   }
   void finish(const promise<Out>& settled) {
