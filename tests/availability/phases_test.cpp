@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The bound on the real repository, in milliseconds: the only tests that assert time. A step of
-// ours that is too long is so in each run; what the machine or its host does in between is not.
-// So the best of up to `most_runs` is asked, phase by phase. Where the data is absent a synthetic
+// The bound on the real repository, phase by phase. Where the data is absent a synthetic
 // repository replaces it.
-#include "support/page_cost.hpp"
+#include "bound.hpp"
 #include "support/places.hpp"
 
 #include <arpa/inet.h>
@@ -33,7 +31,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int starved_us = 100'000;
-constexpr int most_runs = 8;
 
 struct temp_folder {
   temp_folder() {
@@ -118,19 +115,6 @@ private:
   pid_t pid_ = -1;
 };
 
-// 2 ms, where a new page of memory costs no more than 2 us. On some virtual machines it is 10 to
-// 15, and there the bound grows by that factor: docs/rationale.md says which steps need it.
-int bound_us() {
-  static const int bound = [] {
-    constexpr double usual_page_us = 2;
-    const double page_us = fermata::test::page_cost_us();
-    const int us = static_cast<int>(2000 * std::max(1.0, page_us / usual_page_us));
-    std::printf("a new page costs %.2f us: the bound is %d us\n", page_us, us);
-    return us;
-  }();
-  return bound;
-}
-
 // The repository of the measurements: the real one, else a synthetic one.
 class repository {
 public:
@@ -187,13 +171,15 @@ report measure(const repository& repo, const git_daemon& daemon, const std::stri
                  repo.pack() + "' --policy " + policy);
 }
 
+long bound_us() { return fermata::test::bound().count(); }
+
 // The least that was seen of each phase.
 class best_of_runs {
 public:
   /// `measure` until all phases have kept the bound, or it has been tried often enough.
   template <typename Measure>
   explicit best_of_runs(Measure measure) {
-    for (int i = 0; i < most_runs && (i == 0 || !holds()); ++i) {
+    for (int i = 0; i < fermata::test::most_runs && (i == 0 || !holds()); ++i) {
       for (const auto& [phase, line] : measure()) {
         const int gap = line.at("longest_gap_cpu_us").template get<int>();
         const int switches = line.at("voluntary_switches").template get<int>();
