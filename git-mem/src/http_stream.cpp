@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What is written is kept until something is read: then it is the body of a POST. A service's name
+// What is written is kept until something is read: then it is the body of a POST, one that can be
+// sent twice where it is small, and else a stream of the pieces that it is kept in. A service's name
 // in front of the advertisement, which servers send or leave out, is read over.
 
 #include "http_stream.hpp"
@@ -10,6 +11,7 @@
 #include <fermata/promise/pause.hpp>
 
 #include <algorithm>
+#include <deque>
 #include <utility>
 
 namespace fermata::git_mem::detail {
@@ -17,6 +19,7 @@ namespace fermata::git_mem::detail {
 namespace {
 
 constexpr std::size_t longest_request = std::size_t{1} << 30;
+constexpr std::size_t request_piece = std::size_t{64} << 10;
 constexpr std::size_t shown_body = 300;
 constexpr const char* user_agent = "git/2.0 (fermata)";  // some servers look for "git/"
 
@@ -39,6 +42,37 @@ failure refusal(int status, const std::string& url, std::string_view says) {
                      "status " + std::to_string(status) + " from " + printable(url) + more);
   }
 }
+
+// Bytes in pieces, none of which is copied again.
+class request_bytes {
+public:
+  // At most `request_piece` of them.
+  void add(std::string_view bytes) {
+    if (last_.size() + bytes.size() > request_piece) end_piece();
+    last_ += bytes;
+    size_ += bytes.size();
+  }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  // Nothing is left where there is none.
+  [[nodiscard]] http::shared_bytes take_piece() {
+    if (pieces_.empty()) end_piece();
+    http::shared_bytes piece;
+    if (pieces_.empty()) return piece;
+    piece = std::move(pieces_.front());
+    pieces_.pop_front();
+    size_ -= piece.size();
+    return piece;
+  }
+
+private:
+  void end_piece() {
+    if (!last_.empty()) pieces_.emplace_back(std::exchange(last_, {}));
+  }
+  std::deque<http::shared_bytes> pieces_;
+  std::string last_;
+  std::size_t size_ = 0;
+};
 
 class http_stream final : public byte_stream {
 public:
@@ -78,7 +112,7 @@ public:
       http::client_request r = request("/" + service_);
       r.method = "POST";
       r.headers.add("Content-Type", "application/x-" + service_ + "-request");
-      r.body = http::shared_bytes(std::exchange(request_, {}));
+      give_body(r);
       r.options->most_redirects = 0;
       promise<> asked = ask(std::move(r), "result");
       co_await asked;
@@ -99,16 +133,21 @@ public:
     if (request_.size() + bytes.size() > longest_request) {
       throw failure(reason::limit, "a request of more than 1 GiB");
     }
-    request_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    counts_.written_bytes += bytes.size();
-    co_await maybe_pause(fermata::detail::stream_cost(bytes.size()));
+    std::string_view left(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    while (!left.empty()) {
+      const std::string_view piece = left.substr(0, request_piece);
+      request_.add(piece);
+      left.remove_prefix(piece.size());
+      counts_.written_bytes += piece.size();
+      co_await maybe_pause(fermata::detail::stream_cost(piece.size()));
+    }
   }
 
   promise<> shutdown() override { return ready(); }
   void close() noexcept override {
     answer_.body.cancel();
     piece_ = {};
-    request_.clear();
+    request_ = {};
   }
   stream_counts counts() const noexcept override { return counts_; }
   std::string peer() const override { return shown_; }
@@ -120,6 +159,18 @@ private:
     r.headers.add("User-Agent", user_agent);
     r.options = options_;
     return r;
+  }
+
+  // All that was written.
+  void give_body(http::client_request& r) {
+    if (request_.size() <= request_piece) {
+      r.body = request_.take_piece();
+      return;
+    }
+    r.stream_bytes = request_.size();
+    r.stream = [left = std::make_shared<request_bytes>(std::exchange(request_, {}))] {
+      return ready(left->take_piece());
+    };
   }
 
   // Sends `r`; its answer, of the media type that a smart server gives it, is what is read next.
@@ -166,7 +217,7 @@ private:
   std::string base_;     // where the first request has led to
   std::string service_;  // "git-upload-pack"
   std::string shown_;
-  std::string request_;
+  request_bytes request_;
   http::client_response answer_;
   http::shared_bytes piece_;  // of the answer, not read yet
   stream_counts counts_;

@@ -27,6 +27,7 @@ namespace fermata::git_mem {
 namespace {
 
 constexpr std::size_t most_said_bytes = 64 * 1024;
+constexpr std::size_t commands_part_bytes = 32 * 1024;
 
 // Where in the result each ref is.
 using ref_numbers = std::unordered_map<std::string_view, std::size_t>;
@@ -124,7 +125,7 @@ struct pushing {
 };
 
 // In the order of the commands, each ref once.
-ref_numbers check_commands(const snapshot& from, const std::vector<push_command>& what) {
+promise<ref_numbers> check_commands(const snapshot& from, const std::vector<push_command>& what) {
   ref_numbers numbers;
   for (const push_command& c : what) {
     if (!is_ref_name(c.ref) || c.ref == "HEAD") {
@@ -136,8 +137,9 @@ ref_numbers check_commands(const snapshot& from, const std::vector<push_command>
     if (!numbers.emplace(c.ref, numbers.size()).second) {
       throw failure(reason::unsupported, "\"" + printable(c.ref) + "\" is named twice");
     }
+    co_await maybe_pause();
   }
-  return numbers;
+  co_return numbers;
 }
 
 promise<bool> is_ancestor(snapshot_ptr in, object_id before, object_id after) {
@@ -207,7 +209,8 @@ promise<> judge_commands(pushing& p, const std::vector<push_command>& what) {
   }
 }
 
-std::string write_commands(const pushing& p) {
+// What we can, for the first command.
+std::string own_capabilities(const pushing& p) {
   const capabilities& can = p.there.can;
   if (!can.has("report-status")) {
     throw failure(reason::unsupported, "the server is too old (no report-status)");
@@ -220,16 +223,31 @@ std::string write_commands(const pushing& p) {
     if (!can.has("atomic")) throw failure(reason::unsupported, "the server knows no atomic push");
     words += " atomic";
   }
+  return words;
+}
+
+// In parts, as thousands of refs take more than one step.
+promise<> send_commands(pushing& p) {
+  std::string words = own_capabilities(p);
   std::string out;
-  for (const object_id& id : p.from->shallow) append_pkt(out, "shallow " + id.hex());
+  for (const object_id& id : p.from->shallow) {
+    append_pkt(out, "shallow " + id.hex());
+    co_await maybe_pause();
+  }
   for (const push_command& c : p.sent) {
     const object_id& before = p.result.refs[p.numbers.at(c.ref)].before;
     std::string line = before.hex() + " " + c.to.hex() + " " + c.ref;
     if (!words.empty()) line += '\0' + std::exchange(words, {});
     append_pkt(out, line);
+    if (out.size() >= commands_part_bytes) {
+      promise<> part = detail::send_text(p.in, std::exchange(out, {}));
+      co_await part;
+    }
+    co_await maybe_pause();
   }
   append_flush(out);
-  return out;
+  promise<> rest = detail::send_text(p.in, std::move(out));
+  co_await rest;
 }
 
 promise<> send_pack(pushing& p) {
@@ -279,7 +297,7 @@ promise<push_result> converse(pushing& p, const std::vector<push_command>& what)
     co_await bye;
     co_return std::move(p.result);
   }
-  promise<> asked = detail::send_text(p.in, write_commands(p));
+  promise<> asked = send_commands(p);
   co_await asked;
   promise<> sent = send_pack(p);
   co_await sent;
@@ -303,7 +321,8 @@ promise<push_result> push_to(snapshot_ptr from,
                              const remote_url& url,
                              const std::vector<push_command>& what,
                              const push_options& options) {
-  ref_numbers numbers = check_commands(*from, what);
+  promise<ref_numbers> checked = check_commands(*from, what);
+  ref_numbers numbers = co_await std::move(checked);
   promise<detail::connection> connecting =
       detail::connect(url, detail::git_service::receive_pack, options.connection.remote);
   detail::connection to = co_await std::move(connecting);

@@ -179,6 +179,14 @@ promise<> write(places& at) {
       push(store.current(), bare, {1, push_command("refs/heads/new", id)});
   const push_result pushed = co_await std::move(pushing);
   CHECK(pushed.is_success());
+  object_store cut;
+  clone_options newest;
+  newest.depth = 1;
+  fetching = fetch(cut, at.url, newest);
+  co_await std::move(fetching);
+  pushing = push(cut.current(), bare,
+                 {1, push_command("refs/heads/cut", cut.current()->find_ref("HEAD")->id)});
+  co_await std::move(pushing);
   promise<> exported = export_bare(store, (at.scratch.path() / "out.git").string());
   co_await exported;
   promise<compact_report> compacting = compact(store);
@@ -356,7 +364,9 @@ pack_writer.cpp write_all 1
 pack_writer.cpp write_pack 1
 packet_source.cpp fill 1
 packet_source.hpp read_message 1
+push.cpp check_commands 1
 push.cpp judge_commands 2
+push.cpp send_commands 2
 push.cpp send_pack 1
 reachability.cpp find_all 2
 reachability.cpp find_reachable 1

@@ -14,7 +14,9 @@
 #include <catch2/catch.hpp>
 
 #include <cstdlib>
+#include <random>
 #include <string>
+#include <vector>
 
 using namespace fermata::git_mem;
 using namespace fermata::test;
@@ -229,6 +231,26 @@ TEST_CASE("a push goes over a real git http-backend", "[git_mem][push]") {
     CHECK(s.asked.size() == 6);  // two requests each that is sent, one each that is not
   });
   CHECK(c.there("main") == good);
+}
+
+TEST_CASE("a push over http of more than a piece comes whole", "[git_mem][push]") {
+  cloned c;
+  c.repo.run("git -C r.git config http.receivepack true");
+  std::string large(300'000, ' ');  // 180 kB deflated
+  std::mt19937 random(1);
+  for (char& letter : large) letter = static_cast<char>('a' + random() % 26);
+  const object_id id = c.commit_on(c.there("main"), large);
+  std::vector<push_command> all;
+  for (int i = 0; i < 500; ++i) all.emplace_back("refs/heads/b" + std::to_string(i), id);
+  c.loop.run([&]() -> promise<> {
+    const git_http_server s(c.repo.path().string());
+    promise<push_result> pushing = push(c.store.current(), s.url("/r.git"), all);
+    const push_result pushed = co_await std::move(pushing);
+    CHECK(pushed.is_success());
+  });
+  CHECK(c.there("b0") == id);
+  CHECK(c.there("b499") == id);
+  CHECK(c.repo.output("git -C r.git fsck --full --strict 2>&1") == "");
 }
 
 TEST_CASE("a push goes over ssh", "[git_mem][push]") {

@@ -69,14 +69,16 @@ public:
                            http_answer first = {},
                            const tls_identity* who = nullptr)
       : listener_("127.0.0.1:0"),
-        server_([this, folder = std::move(root), own = std::move(first)](
-                    const http::request& r) -> promise<http::response> {
-          asked.push_back(std::string(r.method()) + " " + std::string(r.target()));
-          fields.push_back(text_of(r.find_header("Authorization")));
-          std::optional<http::response> out = own ? own(r) : std::nullopt;
-          if (out) return fermata::ready(std::move(*out));
-          return run_backend(r, folder, version);
-        }),
+        server_(
+            [this, folder = std::move(root), own = std::move(first)](
+                const http::request& r) -> promise<http::response> {
+              asked.push_back(std::string(r.method()) + " " + std::string(r.target()));
+              fields.push_back(text_of(r.find_header("Authorization")));
+              std::optional<http::response> out = own ? own(r) : std::nullopt;
+              if (out) return fermata::ready(std::move(*out));
+              return run_backend(r, folder, version);
+            },
+            limits()),
         scheme_(who == nullptr ? "http" : "https") {
     server_.accept_from([this, who]() -> promise<std::unique_ptr<fermata::byte_stream>> {
       std::unique_ptr<fermata::byte_stream> plain = co_await listener_.accept();
@@ -93,6 +95,11 @@ public:
   std::vector<std::string> fields;  // Authorization of each
 
 private:
+  static http::server_options limits() {
+    http::server_options o;
+    o.limits.body_bytes = 1 << 20;  // packs that are pushed
+    return o;
+  }
   fermata::tcp_listener listener_;
   http::server server_;
   std::string scheme_;
