@@ -4,7 +4,7 @@
 # Sourced by tools/bench, which gives $runs, $bin, $work, $data, $url and children.
 # shellcheck disable=SC2154
 
-repeats=200
+repeats=500  # some ten compactions
 small=opam-repository-depth1.git recent=opam-repository-recent.git
 secret=bench-mirror  # who knows it is not told to wait between two updates
 
@@ -128,14 +128,14 @@ bench_memory() {
     update
     awk -v us="$(phases sum cpu_us "$lines")" 'BEGIN { print us / 1000 }' >>"$work/cpu"
     i=$((i + 1))
-    [ "$i" != 20 ] || early=$(resident_mib)
+    [ "$i" != 100 ] || early=$(resident_mib)
   done
   late=$(resident_mib)
   figure mirror_update "a commit, CPU" ms <"$work/cpu"
   awk -v us="$(phase compact cpu_us)" 'BEGIN { print us / 1000 }' | figure mirror_compact "CPU" ms
   awk -v us="$(phase compact longest_gap_cpu_us)" 'BEGIN { print us / 1000 }' |
     figure mirror_compact "longest gap, CPU" ms
-  echo "$early" | figure mirror_memory "after 20 updates" MiB
+  echo "$early" | figure mirror_memory "after 100 updates" MiB
   echo "$late" | figure mirror_memory "after $repeats updates" MiB
   stop_mirror
 }
