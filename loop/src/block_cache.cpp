@@ -8,6 +8,15 @@
 #include <algorithm>
 #include <utility>
 
+// Each is there where the program has the sanitizer's runtime.
+extern "C" {
+[[gnu::weak]] void __asan_init();
+[[gnu::weak]] void __hwasan_init();
+[[gnu::weak]] void __lsan_init();
+[[gnu::weak]] void __msan_init();
+[[gnu::weak]] void __tsan_init();
+}
+
 namespace fermata::detail {
 
 [[gnu::tls_model("initial-exec")]] thread_local constinit block_cache block_cache::of_thread_;
@@ -30,9 +39,16 @@ struct block_cache::owner {
   }
 };
 
+bool block_cache::is_in_use() noexcept {
+  return __asan_init == nullptr && __hwasan_init == nullptr && __lsan_init == nullptr &&
+         __msan_init == nullptr && __tsan_init == nullptr;
+}
+
 void* block_cache::take_more(std::size_t i) {
-  static thread_local owner at_exit;
   i = std::max<std::size_t>(i, 1);
+  const std::size_t bytes = i * step_bytes;
+  if (!is_in_use()) return ::operator new(bytes);
+  static thread_local owner at_exit;
   if (of_thread_.heap_ != nullptr) return of_thread_.heap_->take(i);
   struct for_once {  // the thread is ending
     slab_heap& heap = slab_heap::lease();
@@ -42,7 +58,7 @@ void* block_cache::take_more(std::size_t i) {
 }
 
 void block_cache::give_more(void* p) noexcept {
-  if (!caches_blocks) return ::operator delete(p);
+  if (!is_in_use()) return ::operator delete(p);
   block_cache& cache = of_thread_;
   slab_heap::give_back(cache.heap_, p);
   if (cache.next_trim_ == time_point::max() && cache.heap_ != nullptr && cache.heap_->idle() > 0) {

@@ -34,3 +34,12 @@ for static in "${ways[@]}"; do
     $(pkg-config --cflags --libs $static "$module")
   "$work/by-pkg-config"
 done
+
+# A program may have a sanitizer where the library has none.
+if [ "$component" = promise ]; then
+  # shellcheck disable=SC2046 # flags are words
+  "$compiler" -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+    "$source/tests/install/stranger/$component.cpp" -o "$work/sanitized" \
+    $(pkg-config --cflags --libs "$module")
+  "$work/sanitized"
+fi

@@ -72,7 +72,7 @@ TEST_CASE("blocks of all sizes are aligned and apart", "[loop][block_cache]") {
 }
 
 TEST_CASE("what was in use at once is there when it is wanted again", "[loop][block_cache]") {
-  if (!fermata::detail::caches_blocks) return;
+  if (!fermata::detail::block_cache::is_in_use()) return;
   std::size_t kept = 0;
   std::size_t again = 0;
   std::size_t kept_meanwhile = 1;
@@ -91,7 +91,7 @@ TEST_CASE("what was in use at once is there when it is wanted again", "[loop][bl
 }
 
 TEST_CASE("blocks that another thread frees come back to who took them", "[loop][block_cache]") {
-  if (!fermata::detail::caches_blocks) return;
+  if (!fermata::detail::block_cache::is_in_use()) return;
   const std::vector<void*> first = take(64 * ready);
   std::size_t kept = 0;
   on_a_thread([&] {
@@ -106,7 +106,7 @@ TEST_CASE("blocks that another thread frees come back to who took them", "[loop]
 }
 
 TEST_CASE("a new thread has what an ended one left in use", "[loop][block_cache]") {
-  if (!fermata::detail::caches_blocks) return;
+  if (!fermata::detail::block_cache::is_in_use()) return;
   std::vector<void*> left;
   on_a_thread([&] { left = take(16 * ready); });
   give_back(left);  // nobody's thread
@@ -147,7 +147,7 @@ TEST_CASE("threads that give each other blocks never have one at once", "[loop][
 }
 
 TEST_CASE("memory that nobody wants is given back in pieces", "[loop][block_cache]") {
-  if (!fermata::detail::caches_blocks) return;
+  if (!fermata::detail::block_cache::is_in_use()) return;
   std::vector<std::size_t> kept;
   time_point next{};
   on_a_thread([&] {
@@ -171,7 +171,7 @@ TEST_CASE("memory that nobody wants is given back in pieces", "[loop][block_cach
 }
 
 TEST_CASE("memory that is wanted again and again is kept", "[loop][block_cache]") {
-  if (!fermata::detail::caches_blocks) return;
+  if (!fermata::detail::block_cache::is_in_use()) return;
   std::size_t kept = 0;
   on_a_thread([&] {
     time_point now{1s};
@@ -185,7 +185,7 @@ TEST_CASE("memory that is wanted again and again is kept", "[loop][block_cache]"
 }
 
 TEST_CASE("a loop that sleeps wakes up to give back what nobody wants", "[loop][block_cache]") {
-  if (!fermata::detail::caches_blocks) return;
+  if (!fermata::detail::block_cache::is_in_use()) return;
   struct until_given_back {
     const bool& is_late;
     [[nodiscard]] bool is_pending() const { return !is_late && block_cache::bytes_kept() > ready; }
@@ -208,7 +208,7 @@ TEST_CASE("a loop that sleeps wakes up to give back what nobody wants", "[loop][
 }
 
 TEST_CASE("a loop gives back what nobody wants", "[loop][block_cache]") {
-  if (!fermata::detail::caches_blocks) return;
+  if (!fermata::detail::block_cache::is_in_use()) return;
   bool was_more = false;
   std::size_t kept = 0;
   on_a_thread([&] {

@@ -3,8 +3,9 @@
 ///
 /// Shape:  blocks of up to 512 bytes in steps of 16 come from the thread's own slabs of 64 KiB,
 ///         each with blocks of one size, and up to 64 KiB of each size that came back last lie
-///         ready on top. What is larger goes to the system. Under a sanitizer all goes to the
-///         system, so that it sees every use after the end.
+///         ready on top. What is larger goes to the system. In a program with a sanitizer all goes
+///         to the system, so that it sees every use after the end; the library decides it for all,
+///         as a program may be instrumented where the library is not.
 /// Keeps:  slabs with a block in use. One that is empty waits `keep_time` to be wanted again;
 ///         then a loop gives its memory back, 4 slabs a poll, and wakes up for that. A loop that
 ///         another drives does so within its turns; one on virtual time and a thread without a
@@ -24,12 +25,6 @@
 
 namespace fermata::detail {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool caches_blocks = false;
-#else
-inline constexpr bool caches_blocks = true;
-#endif
-
 class slab_heap;
 
 /// The free blocks of one thread.
@@ -42,7 +37,7 @@ public:
   static constexpr std::size_t trim_slabs = 4;  // that one call of `trim` gives back
 
   [[nodiscard]] static void* take(std::size_t bytes) {
-    if (!caches_blocks || bytes > largest_bytes) return ::operator new(bytes);
+    if (bytes > largest_bytes) return ::operator new(bytes);
     const std::size_t i = size_class(bytes);
     shelf& s = of_thread_.shelves_[i];
     block* const b = s.first;
@@ -53,7 +48,7 @@ public:
     return b;
   }
   static void give_back(void* p, std::size_t bytes) noexcept {
-    if (!caches_blocks || bytes > largest_bytes) {
+    if (bytes > largest_bytes) {
       ::operator delete(p);
       return;
     }
@@ -62,7 +57,7 @@ public:
   /// The same for who knows the size class of a block, of at most `largest_bytes`.
   static void give_back_to(std::size_t i, void* p) noexcept {
     shelf& s = of_thread_.shelves_[i];
-    if (!caches_blocks || s.room == 0) [[unlikely]]
+    if (s.room == 0) [[unlikely]]
       return give_more(p);
     --s.room;
     s.first = new (p) block{s.first};
@@ -71,6 +66,8 @@ public:
     return (bytes + step_bytes - 1) / step_bytes;
   }
 
+  /// False in a program with a sanitizer.
+  [[nodiscard]] static bool is_in_use() noexcept;
   /// Gives back a piece of what this thread has not wanted for `keep_time`.
   static void trim(time_point now) noexcept {
     if (now >= of_thread_.next_trim_) [[unlikely]]
@@ -88,7 +85,8 @@ private:
   };
   struct shelf {
     block* first = nullptr;
-    std::uint32_t room = 0;  // blocks that may come; none before the first and after the thread
+    // Blocks that may come; none before the first, after the thread, and with a sanitizer.
+    std::uint32_t room = 0;
   };
   static constexpr std::size_t sizes = largest_bytes / step_bytes + 1;
   static constexpr std::uint32_t room_of(std::size_t i) noexcept {
