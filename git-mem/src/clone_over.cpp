@@ -119,13 +119,22 @@ promise<std::vector<object_id>> wanted_ids(const clone_session& s, const clone_r
   co_return wants;
 }
 
-// Which commits have no parents here: as it was, and as the other side has changed it.
+// Which commits have no parents here: as it was, and as the other side has changed it. Versions 0
+// and 1 tell where the other side's own history ends in the advertisement alone: it ends there for
+// what is new here, not for what we had before with all its parents.
 promise<std::vector<object_id>> shallow_after(const clone_session& s,
+                                              const advertisement& from,
                                               fetch_reader& answer,
                                               const pack& objects) {
+  const std::vector<object_id>& told = answer.shallow();
   std::vector<object_id> ids;
-  for (const object_id& id : answer.shallow()) {
-    if (objects.find(id) || (s.known && s.known->find_object(id))) ids.push_back(id);
+  for (std::size_t i = 0; i < told.size() + from.shallow.size(); ++i) {
+    const bool is_answer = i < told.size();
+    const object_id& id = is_answer ? told[i] : from.shallow[i - told.size()];
+    const bool was_known = s.known && s.known->find_object(id);
+    if (is_answer ? was_known || objects.find(id) : !was_known && objects.find(id)) {
+      ids.push_back(id);
+    }
     co_await maybe_pause(look_up_cost);
   }
   if (s.known) ids.insert(ids.end(), s.known->shallow.begin(), s.known->shallow.end());
@@ -183,7 +192,7 @@ promise<> fetch_pack(clone_session& s,
     if (!is_there) throw failure(reason::corrupt, "pack: the tip " + id.hex() + " is not in it");
     co_await maybe_pause(look_up_cost);
   }
-  promise<std::vector<object_id>> cutting = shallow_after(s, answer, *result.objects);
+  promise<std::vector<object_id>> cutting = shallow_after(s, from, answer, *result.objects);
   result.shallow = co_await std::move(cutting);
   promise<> checked = check_received(s, result);
   co_await checked;

@@ -146,6 +146,23 @@ TEST_CASE("clone_over clones at a depth, over every version", "[git_mem][clone]"
   CHECK(phases.back() == clone_phase::done);
 }
 
+TEST_CASE("clone_over of a shallow repository is as shallow, over every version",
+          "[git_mem][clone]") {
+  const served_repository served;
+  served.repo.run("git rev-parse HEAD~2 > .git/shallow");
+  const int version = GENERATE(2, 1, 0);
+  const std::uint32_t depth = GENERATE(0U, 2U, 7U);
+  capabilities can;
+  can.add("ls-refs");
+  clone_options options;
+  options.depth = depth;
+  const outcome o =
+      clone_from(served.answer(version, served.rev("HEAD"), depth, ls_refs_request(can, {})),
+                 "/repo", options);
+  REQUIRE(o.error == "");
+  CHECK(o.result.shallow == std::vector<object_id>{served.rev(depth == 2 ? "HEAD~1" : "HEAD~2")});
+}
+
 TEST_CASE("clone_over takes a branch, a tag or a whole ref", "[git_mem][clone]") {
   const served_repository served;
   for (const std::string name : {"other", "v1", "refs/heads/other"}) {
