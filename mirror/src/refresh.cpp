@@ -116,20 +116,23 @@ promise<> receive_into(service_core& core, workshop& w) {
   co_await maybe_pause(parse_cost);
 }
 
-// The files of a folder that is new as a whole.
-promise<> walk_all(service_core& core, workshop& w) {
-  git_mem::tree_walk walk(w.from, w.kept->packages);
+}  // namespace
+
+promise<> walk_all(service_core& core, git_mem::snapshot_ptr from, kept_index& into) {
+  git_mem::tree_walk walk(from, into.packages);
   for (;;) {
     const git_mem::tree_walk::result r = walk.step();
     if (r.found != nullptr) {
-      w.kept->files.push_back(*r.found);
-      core.progress.done = w.kept->files.size();
+      into.files.push_back(*r.found);
+      core.progress.done = into.files.size();
     }
     if (r.state == step_state::error) throw failure(walk.error()).at("packages");
     co_await maybe_pause(r.cost);
     if (r.state == step_state::done) co_return;
   }
 }
+
+namespace {
 
 promise<> walk_packages(service_core& core, workshop& w) {
   core.meter.begin("walk");
@@ -141,12 +144,13 @@ promise<> walk_packages(service_core& core, workshop& w) {
     throw failure(reason::not_found, "it has no folder packages/, so it is no opam repository");
   }
   w.kept->packages = packages->id;
-  if (core.kept == nullptr || !w.from->find_object(core.kept->packages)) {
-    promise<> walked = walk_all(core, w);
+  const kept_index* known = core.kept ? core.kept.get() : core.recalled.get();
+  if (known == nullptr || !w.from->find_object(known->packages)) {
+    promise<> walked = walk_all(core, w.from, *w.kept);
     co_await walked;
     co_return;
   }
-  promise<file_list> listing = list_changed(w.from, packages->id, *core.kept);
+  promise<file_list> listing = list_changed(w.from, packages->id, *known);
   w.kept->files = co_await std::move(listing);
   core.progress.done = w.kept->files.size();
 }

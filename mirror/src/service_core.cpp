@@ -196,6 +196,10 @@ void service_core::note_failure(std::string message) {
   next_delay = delay;
 }
 
+void service_core::announce() const {
+  if (options.on_served) options.on_served(served->what);
+}
+
 std::chrono::nanoseconds service_core::plan_update() {
   const auto interval = static_cast<double>(options.update_interval.count());
   const std::chrono::nanoseconds delay(std::llround(interval * spread(options.jitter)));

@@ -58,6 +58,9 @@ struct service_core {
   /// What `Retry-After` should say: curl tries three times.
   [[nodiscard]] std::chrono::seconds retry_after() const;
   void note_failure(std::string message);
+  void warn(const std::string& text) const { loop.log(log_level::warn, "mirror", text); }
+  /// Tells who wanted to know that what is served is another.
+  void announce() const;
   /// Of all loops.
   [[nodiscard]] http::server_counters server_counters() const;
   void note_phase(const phase_report& r);
@@ -78,7 +81,8 @@ struct service_core {
   git_mem::snapshot_ptr shown;  ///< what git clones: refs whose objects are there; may be null
   bool is_store_saved = true;   ///< as it is now
   std::unique_ptr<kept_index> kept;
-  archive_catalogue catalogue;              ///< of `kept`'s files
+  std::unique_ptr<kept_index> recalled;     ///< after a restart, until `kept`: files alone
+  archive_catalogue catalogue;              ///< of `kept`'s files, or of these
   std::optional<archive_service> archives;  ///< none: they are off
   package_status packages;
   served_ptr served;
@@ -129,6 +133,20 @@ promise<made_generation> make_generation(service_core& core);
 
 /// Makes a generation the one that is served.
 promise<> swap_in(service_core& core, made_generation fresh);
+
+/// Lists the files of the folder `into.packages`.
+promise<> walk_all(service_core& core, git_mem::snapshot_ptr from, kept_index& into);
+
+/// Reads the opam files among `files`, of the repository as it is now, as far as they are not
+/// known, and tells the archives. One that cannot be read stops nothing: it is shown.
+promise<> read_catalogue(service_core& core, const file_list& files);
+
+/// Lets git clone what the repository has now.
+promise<> show_store(service_core& core);
+
+/// Serves what was kept, and then learns what is behind it. Nothing of it fails.
+promise<> load_saved(service_core& core);
+promise<> drop_recalled(service_core& core);
 
 /// The service's work, until it is cancelled.
 promise<> keep_fresh(std::shared_ptr<service_core> core);

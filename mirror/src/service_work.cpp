@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: MIT
-// What the service does by itself: load what was kept, then clone and index, again and again when
-// there is a reason to.
+// What the service does by itself once what was kept is loaded: clone and index, again and again
+// when there is a reason to.
 
 #include "service_core.hpp"
 #include "units.hpp"
 
 #include <fermata/git_mem/compact.hpp>
 #include <fermata/git_mem/saved_store.hpp>
-#include <fermata/mirror/service.hpp>
 #include <fermata/promise/detach.hpp>
 #include <fermata/promise/pause.hpp>
 #include <fermata/promise/sleep.hpp>
 
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
 namespace fermata::mirror {
@@ -22,43 +19,7 @@ namespace {
 constexpr std::chrono::microseconds slice_cost{50};
 constexpr std::chrono::microseconds find_cost{1};
 
-loaded_generation load(data_directory* from, std::string remote, std::string branch) {
-  return from->load(remote, branch);
-}
-
 void save(data_directory* to, const generation* what) { to->save(*what); }
-
-// Also what cannot be looked at: to read it will say why.
-bool may_exist(const std::string& path) {
-  std::error_code code;
-  return std::filesystem::exists(path, code) || code;
-}
-
-void announce(const service_core& core) {
-  if (core.options.on_served) core.options.on_served(core.served->what);
-}
-
-void warn(const service_core& core, const std::string& text) {
-  core.loop.log(log_level::warn, "mirror", text);
-}
-
-// What upstream listed, but did not send, cannot be cloned from here.
-promise<> show_store(service_core& core) {
-  core.meter.begin("release");
-  const git_mem::snapshot_ptr now = core.store.current();
-  if (now->packs.empty()) co_return;
-  auto shown = std::make_shared<git_mem::snapshot>();
-  shown->packs = now->packs;
-  shown->shallow = now->shallow;
-  for (std::size_t i = 0; i < now->refs.size(); ++i) {
-    if (now->find_object(now->refs[i].id)) shown->refs.push_back(now->refs[i]);
-    co_await maybe_pause(find_cost);
-  }
-  core.shown = std::move(shown);
-  promise<> reclaimed = git_mem::reclaim(core.store);
-  co_await reclaimed;
-  core.meter.end();
-}
 
 // Of many packs one, without what only earlier commits had. What is shown keeps the old ones until
 // the end. A store that cannot be packed is cloned anew by the next update.
@@ -77,60 +38,11 @@ promise<> compact_store(service_core& core) {
                       std::to_string(done.bytes_after) + "/" + std::to_string(done.bytes_before));
   } catch (const git_mem::failure& f) {
     core.is_store_sound = false;
-    warn(core, std::string("cannot compact the repository: ") + f.what());
+    core.warn(std::string("cannot compact the repository: ") + f.what());
   }
   core.meter.end();
   promise<> shown = show_store(core);
   co_await shown;
-}
-
-// What an index was made of; without it the first update is a clone.
-promise<> restore_store(service_core& core) {
-  core.meter.begin("restore");
-  promise<bool> looking = detach([at = core.data.value().store_path()] { return may_exist(at); });
-  const bool is_there = co_await looking;
-  if (!is_there) co_return;
-  std::string refused;
-  promise<> restoring =
-      git_mem::restore(core.store, core.data->store_path(), core.options.clone.pack);
-  try {
-    co_await restoring;
-    core.is_store_sound = true;
-  } catch (const error& e) {
-    refused = e.what();
-  }
-  core.meter.end();
-  if (refused.empty()) {
-    promise<> shown = show_store(core);
-    co_await shown;
-    co_return;
-  }
-  promise<> aside = detach([from = &*core.data] { from->refuse_store(); });
-  co_await aside;
-  warn(core, "cannot use the repository that was kept: " + refused);
-}
-
-// A damaged or unreadable file is no reason not to serve: the clone makes a new one.
-promise<> load_saved(service_core& core) {
-  if (!core.data) co_return;
-  core.meter.begin("load");
-  loaded_generation loaded;
-  promise<loaded_generation> loading =
-      detach(load, &*core.data, core.remote.text, core.remote.branch);
-  try {
-    loaded = co_await std::move(loading);
-  } catch (const std::exception& e) {
-    loaded.refused = e.what();
-  }
-  if (!loaded.refused.empty()) warn(core, "cannot use the index that was kept: " + loaded.refused);
-  if (!loaded.found) co_return;
-  made_generation found;
-  found.what = std::move(loaded.found);
-  promise<> swapped = swap_in(core, std::move(found));
-  co_await swapped;
-  announce(core);
-  promise<> restored = restore_store(core);
-  co_await restored;
 }
 
 promise<> save_served(service_core& core, bool is_new) {
@@ -144,7 +56,7 @@ promise<> save_served(service_core& core, bool is_new) {
     co_await saving_store;
     core.is_store_saved = true;
   } catch (const std::exception& e) {
-    warn(core, std::string("cannot keep the index: ") + e.what());
+    core.warn(std::string("cannot keep the index: ") + e.what());
   }
   core.meter.end();
 }
@@ -187,23 +99,6 @@ package_status package_status_of(const archive_catalogue& catalogue) {
   return p;
 }
 
-// One opam file that cannot be read stops nothing: it is shown.
-promise<> read_catalogue(service_core& core) {
-  core.meter.begin("read");
-  promise<catalogue_update> reading = core.catalogue.read(core.store.current(), core.kept->files);
-  try {
-    catalogue_update update = co_await std::move(reading);
-    core.packages = package_status_of(core.catalogue);
-    if (core.archives) {
-      promise<> taking = core.archives->update(std::move(update));
-      co_await taking;
-    }
-  } catch (const git_mem::failure& f) {
-    warn(core, std::string("cannot read the opam files: ") + f.what());
-  }
-  core.meter.end();
-}
-
 promise<bool> try_once(service_core& core) {
   core.update_wanted = false;
   core.try_began = core.loop.now();
@@ -240,10 +135,14 @@ promise<bool> try_once(service_core& core) {
   core.error = error_status();
   core.last_update = wall_now();
   ++core.updates_done;
-  if (is_new) announce(core);
+  if (is_new) core.announce();
   if (is_made) {
-    promise<> read = read_catalogue(core);
+    core.meter.begin("read");
+    promise<> read = read_catalogue(core, core.kept->files);
     co_await read;
+    core.meter.end();
+    promise<> dropped = drop_recalled(core);
+    co_await dropped;
   }
   promise<> compacted = compact_store(core);
   co_await compacted;
@@ -272,6 +171,39 @@ promise<> wait_for_reason(service_core& core, bool succeeded) {
 }
 
 }  // namespace
+
+// What upstream listed, but did not send, cannot be cloned from here.
+promise<> show_store(service_core& core) {
+  core.meter.begin("release");
+  const git_mem::snapshot_ptr now = core.store.current();
+  if (now->packs.empty()) co_return;
+  auto shown = std::make_shared<git_mem::snapshot>();
+  shown->packs = now->packs;
+  shown->shallow = now->shallow;
+  for (std::size_t i = 0; i < now->refs.size(); ++i) {
+    if (now->find_object(now->refs[i].id)) shown->refs.push_back(now->refs[i]);
+    co_await maybe_pause(find_cost);
+  }
+  core.shown = std::move(shown);
+  promise<> reclaimed = git_mem::reclaim(core.store);
+  co_await reclaimed;
+  core.meter.end();
+}
+
+// One opam file that cannot be read stops nothing: it is shown.
+promise<> read_catalogue(service_core& core, const file_list& files) {
+  promise<catalogue_update> reading = core.catalogue.read(core.store.current(), files);
+  try {
+    catalogue_update update = co_await std::move(reading);
+    core.packages = package_status_of(core.catalogue);
+    if (core.archives) {
+      promise<> taking = core.archives->update(std::move(update));
+      co_await taking;
+    }
+  } catch (const git_mem::failure& f) {
+    core.warn(std::string("cannot read the opam files: ") + f.what());
+  }
+}
 
 promise<> swap_in(service_core& core, made_generation fresh) {
   core.meter.begin("swap");

@@ -2,6 +2,9 @@
 // What the service keeps in its data folder, and finds there when it starts again.
 
 #include "service_support.hpp"
+#include "support/fixture_upstream.hpp"
+
+#include <fermata/promise/sleep.hpp>
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
@@ -105,6 +108,101 @@ TEST_CASE("after a restart all is known of the index that was kept", "[mirror][u
   second.mirror.ask_update();
   second.wait_for("served");
   CHECK(second.mirror.current()->files == kept->files + 1);
+}
+
+namespace {
+
+// All that is wanted is compared with what there is, and `waiting` are to be fetched.
+promise<> until_compared(const service& of, std::size_t waiting) {
+  for (;;) {
+    const archive_status s = *of.archives();
+    const bool is_compared = s.is_open && s.is_known && s.active.empty();
+    if (is_compared && s.waiting == waiting) co_return;
+    promise<> tick = sleep_for(1ms);  // nobody tells
+    co_await tick;
+  }
+}
+
+}  // namespace
+
+TEST_CASE("after a restart all is known of the archives, also while upstream is away",
+          "[mirror][update][archives]") {
+  const temp_folder folder;
+  make_repository(folder);
+  folder.write("one.tar", "one");
+  const auto add_archive = [&folder](const std::string& name, const std::string& sum) {
+    folder.write("r/packages/" + name + "/" + name + ".1/opam",
+                 "url { src: \"file://" + (folder.path() / (name + ".tar")).string() +
+                     "\" checksum: \"sha256=" + sum + "\" }\n");
+  };
+  const std::string sum = fermata::test::sum_of(folder, "sha256sum", "one");
+  add_archive("one", sum);
+  add_archive("lost", std::string(64, 'a'));
+  folder.run("cd r && git add . && git commit -q -m archives");
+  service_options options = options_for(folder);
+  options.data_directory = (folder.path() / "data").string();
+  options.archives.folder = options.data_directory + "/cache";
+  options.archives.first_delay = 1h;
+  options.archives.allow_file = true;
+  const std::string path = "/cache/sha256/" + sum.substr(0, 2) + "/" + sum;
+  {
+    site first(options);
+    first.wait_for("phase save");
+    first.loop.run([&] { return until_compared(first.mirror, 0); });
+    CHECK(first.get(path).body == "one");
+  }
+  folder.run("rm -r data/cache/md5 data/cache/sha256 data/cache/sha512");
+  folder.run("mv r away");
+  SECTION("what is lost is fetched by itself") {
+    site second(options);
+    second.wait_for("error");
+    second.loop.run([&] { return until_compared(second.mirror, 0); });
+    CHECK(second.get(path).body == "one");
+    CHECK(second.mirror.archives()->present == 1);
+    CHECK(second.mirror.archives()->downloaded == 1);
+  }
+  SECTION("or where it is asked for, and the next update reads only what is new") {
+    options.archives.skip_download = true;
+    site second(options);
+    second.wait_for("error");
+    second.loop.run([&] { return until_compared(second.mirror, 1); });
+    const service_status status = second.mirror.status();
+    CHECK(status.packages.is_known);
+    CHECK(status.packages.opam_files == 5);
+    CHECK(status.packages.archives == 2);
+    CHECK(status.archives->failed == 1);
+    CHECK(status.archives->present == 0);
+    CHECK(second.get(path).body == "one");
+    CHECK(second.mirror.archives()->present == 1);
+    CHECK(second.get("/cache/md5/00/" + std::string(32, '0')).status == 404);
+    folder.run("mv away r");
+    add_commit(folder, "3");
+    second.mirror.ask_update();
+    second.wait_for("phase read");
+    CHECK(second.mirror.status().packages.opam_files == 6);
+    CHECK(second.mirror.archives()->present == 1);
+  }
+}
+
+TEST_CASE("a kept repository without the commit that is served tells nothing of archives",
+          "[mirror][update]") {
+  const temp_folder folder;
+  make_repository(folder);
+  service_options options = options_for(folder);
+  options.data_directory = (folder.path() / "data").string();
+  {
+    site first(options);
+    first.wait_for("phase save");
+    folder.run("cp data/store before");
+    add_commit(folder, "3");
+    first.mirror.ask_update();
+    first.wait_for("phase save");
+  }
+  folder.run("mv before data/store && mv r away");  // as if it was killed between the two
+  site second(options);
+  second.wait_for("error");
+  CHECK_FALSE(second.mirror.status().packages.is_known);
+  CHECK(second.get("/index.tar.gz").status == 200);
 }
 
 TEST_CASE("an update clones anew where what was fetched is not whole", "[mirror][update]") {
