@@ -14,17 +14,6 @@ namespace {
   throw failure(reason::unsupported, "cannot use " + printable(text) + ": " + std::string(why));
 }
 
-// `user:password@` is nobody's business.
-std::string without_secrets(std::string_view text) {
-  const std::size_t scheme = text.find("://");
-  if (scheme == std::string_view::npos) return std::string(text);
-  const std::size_t host = scheme + 3;
-  const std::size_t end = std::min(text.find('/', host), text.size());
-  const std::size_t at = text.substr(0, end).rfind('@');
-  if (at == std::string_view::npos || at < host) return std::string(text);
-  return std::string(text.substr(0, host)) + std::string(text.substr(at + 1));
-}
-
 int hex_value(char c) noexcept {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -149,6 +138,16 @@ void parse_file(remote_url& url, std::string_view rest) {
 }
 
 }  // namespace
+
+std::string without_secrets(std::string_view text) {
+  const std::size_t scheme = text.find("://");
+  if (scheme == std::string_view::npos) return std::string(text);
+  const std::size_t host = scheme + 3;
+  const std::size_t end = std::min(text.find('/', host), text.size());
+  const std::size_t at = text.substr(0, end).rfind('@');
+  if (at == std::string_view::npos || at < host) return std::string(text);
+  return std::string(text.substr(0, host)) + std::string(text.substr(at + 1));
+}
 
 remote_url remote_url::parse(std::string_view text) {
   remote_url url;

@@ -4,6 +4,7 @@
 
 #include "source_groups.hpp"
 
+#include <fermata/git_mem/remote_url.hpp>
 #include <fermata/git_mem/walk.hpp>
 #include <fermata/mirror/archive_catalogue.hpp>
 #include <fermata/promise/detach.hpp>
@@ -256,8 +257,9 @@ std::vector<catalogue_note> archive_catalogue::skipped(std::size_t most) const {
   for (const std::size_t n : parts_->skipped) {
     if (notes.size() == most) break;
     const source_groups::source& s = parts_->groups.at(n);
-    notes.push_back({"packages/" + s.path,
-                     s.what.url + ": " + std::string(why_skipped(s.what, parts_->allow_file))});
+    notes.push_back(
+        {"packages/" + s.path, git_mem::without_secrets(s.what.url) + ": " +
+                                   std::string(why_skipped(s.what, parts_->allow_file))});
   }
   return notes;
 }

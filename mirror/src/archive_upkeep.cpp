@@ -3,6 +3,7 @@
 
 #include "archive_core.hpp"
 
+#include <fermata/git_mem/remote_url.hpp>
 #include <fermata/promise/detach.hpp>
 #include <fermata/promise/pause.hpp>
 #include <fermata/promise/sleep.hpp>
@@ -23,7 +24,8 @@ std::string failures_path(const archive_core& c) { return c.options.folder + "/f
 std::string settings_of(const archive_options& o) {
   std::string text = o.allow_file ? "file " : "";
   text += std::to_string(o.largest_bytes);
-  for (const std::string& base : o.upstream_caches) text += " " + base;
+  // Not their passwords: a new one makes nobody try at once, but it is in no file of ours.
+  for (const std::string& base : o.upstream_caches) text += " " + git_mem::without_secrets(base);
   return text;
 }
 

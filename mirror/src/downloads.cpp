@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "downloads.hpp"
 
+#include <fermata/git_mem/remote_url.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <random>
@@ -35,7 +37,7 @@ void download_queue::add(const wanted_archive& a) {
   std::unique_ptr<download>& d = all_[a.key()];
   const bool is_new = d == nullptr;
   if (is_new) d = std::make_unique<download>();
-  d->url = a.urls.front();
+  d->url = git_mem::without_secrets(a.urls.front());
   d->packages = listed(a.packages);
   if (d->now == download::state::active) return;
   if (d->now == download::state::waiting && !is_new) return;
@@ -49,7 +51,7 @@ void download_queue::add(const wanted_archive& a) {
 }
 
 void download_queue::restore(const wanted_archive& a, kept_failure known, time_point now) {
-  if (known.url != a.urls.front() || all_.contains(a.key())) {
+  if (known.url != git_mem::without_secrets(a.urls.front()) || all_.contains(a.key())) {
     add(a);
     return;
   }

@@ -30,7 +30,7 @@ struct download {
 
   state now = state::waiting;
   std::string host;
-  std::string url;  ///< the declared one
+  std::string url;  ///< the declared one, without credentials
   std::string packages;
   std::size_t tries = 0;
   fetch_failure why;

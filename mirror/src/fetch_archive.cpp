@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "fetch_archive.hpp"
 
+#include <fermata/git_mem/remote_url.hpp>
 #include <fermata/loop/event_loop.hpp>
 #include <fermata/promise/sleep.hpp>
 
@@ -10,6 +11,8 @@
 
 namespace fermata::mirror {
 namespace {
+
+using git_mem::without_secrets;  // for whatever is shown or kept
 
 constexpr int most_resumes = 5;
 constexpr const char* reason_too_large = "too large";
@@ -118,7 +121,7 @@ promise<> mark(archive_store::writer& w, const std::string& url, const http::cli
 
 // One transfer into the writer, from where that stands if its bytes are of this URL.
 promise<> transfer(fetch f, http::client_request r, archive_store::writer& w) {
-  const std::string url = r.url;
+  const std::string url = without_secrets(r.url);
   const bool goes_on = w.size() > 0 && w.origin().url == url;
   if (goes_on) {
     http::resume_point from;
@@ -161,14 +164,15 @@ promise<> transfer(fetch f, http::client_request r, archive_store::writer& w) {
 // All of one URL. A transfer that broke is tried once more, and goes on as long as it makes
 // progress.
 promise<> transfer_all(fetch f, const std::string& url, archive_store::writer& w) {
+  const std::string shown = without_secrets(url);
   for (int resumes = 0;; ++resumes) {
-    const std::uint64_t before = w.origin().url == url ? w.size() : 0;
+    const std::uint64_t before = w.origin().url == shown ? w.size() : 0;
     promise<> going = transfer(f, request_for(f, url), w);
     try {
       co_await going;
       co_return;
     } catch (const http::client_error& e) {
-      const bool made_progress = w.origin().url == url && w.size() > before;
+      const bool made_progress = w.origin().url == shown && w.size() > before;
       const bool goes_on = is_worth_resuming(e) && (made_progress || resumes == 0);
       if (!goes_on || resumes == most_resumes) throw fetch_failed(failure_of(e));
     }
@@ -182,8 +186,8 @@ promise<std::optional<stored_archive>> try_url(fetch f,
                                                archive_store::writer& w,
                                                fetch_failure& why) {
   f.progress = fetch_progress();
-  f.progress.url = url;
-  bool is_again = w.origin().url == url;
+  f.progress.url = without_secrets(url);
+  bool is_again = w.origin().url == f.progress.url;
   for (;;) {
     try {
       promise<> going = transfer_all(f, url, w);
@@ -199,7 +203,7 @@ promise<std::optional<stored_archive>> try_url(fetch f,
     } catch (const archive_mismatch& e) {
       why = fetch_failure();
       why.reason = "checksum";
-      why.text = "cannot use " + url + ": " + e.what();
+      why.text = "cannot use " + f.progress.url + ": " + e.what();
       why.is_lasting = true;
     }
     promise<> rewinding = w.rewind();  // those bytes are of no use
@@ -220,7 +224,8 @@ std::vector<std::string> urls_of(const wanted_archive& what,
       urls.push_back(base + "/" + h->path());
     }
   }
-  const auto known = std::find(urls.begin(), urls.end(), begun);
+  const auto is_begun = [&begun](const std::string& url) { return without_secrets(url) == begun; };
+  const auto known = std::find_if(urls.begin(), urls.end(), is_begun);
   if (known != urls.end()) std::rotate(urls.begin(), known, known + 1);
   return urls;
 }

@@ -30,7 +30,7 @@ struct fetch_failure {
 
 /// What is being tried.
 struct fetch_progress {
-  std::string url;
+  std::string url;  ///< without credentials
   std::uint64_t bytes = 0;
   std::optional<std::uint64_t> total;
 };

@@ -6,6 +6,7 @@
 #include "own_paths.hpp"
 #include "units.hpp"
 
+#include <fermata/git_mem/remote_url.hpp>
 #include <fermata/loop/error.hpp>
 
 #include <fmt/format.h>
@@ -108,7 +109,8 @@ using check = std::string (*)(const std::string&);
 std::string anything(const std::string&) { return {}; }
 
 std::string complaint(const words& w, const std::string& text, const std::string& why) {
-  return why.empty() ? std::string() : fmt::format("--{} {} {}", w.name, text, why);
+  return why.empty() ? std::string()
+                     : fmt::format("--{} {} {}", w.name, git_mem::without_secrets(text), why);
 }
 
 template <typename T>

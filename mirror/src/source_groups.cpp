@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "source_groups.hpp"
 
+#include <fermata/git_mem/remote_url.hpp>
+
 #include <algorithm>
 #include <tuple>
 #include <utility>
@@ -265,14 +267,14 @@ std::vector<catalogue_note> source_groups::conflicts(std::size_t most) const {
   };
   for (const std::string_view url : disputed_) {
     for (const std::size_t s : *by_url_.find(url)) {
-      add(s, std::string(url) + ": elsewhere it has another checksum than " +
+      add(s, git_mem::without_secrets(url) + ": elsewhere it has another checksum than " +
                  sources_[s].what.hashes.back().text());
     }
   }
   for (const std::size_t g : rivals_) {
     for (const std::size_t s : groups_[g].sources) {
-      add(s, sources_[s].what.url + ": elsewhere " + sources_[s].what.hashes.front().text() +
-                 " stands with other checksums");
+      add(s, git_mem::without_secrets(sources_[s].what.url) + ": elsewhere " +
+                 sources_[s].what.hashes.front().text() + " stands with other checksums");
     }
   }
   return notes;

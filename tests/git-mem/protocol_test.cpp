@@ -119,6 +119,14 @@ TEST_CASE("remote_url reads git URLs and local paths", "[git_mem][url]") {
   CHECK(remote_url::parse("-x").path == "./-x");
 }
 
+TEST_CASE("without_secrets leaves of a URL what may be shown", "[git_mem][url]") {
+  CHECK(without_secrets("https://u:p@ss@example.org/a@b") == "https://example.org/a@b");
+  CHECK(without_secrets("https://token@example.org") == "https://example.org");
+  CHECK(without_secrets("https://example.org/@") == "https://example.org/@");
+  CHECK(without_secrets("git@example.org:a") == "git@example.org:a");
+  CHECK(without_secrets("").empty());
+}
+
 TEST_CASE("remote_url reads http, ssh and the forms of scp", "[git_mem][url]") {
   using transport = remote_url::transport;
   const remote_url a = remote_url::parse("https://u:p%40ss@example.org:8443/r.git/#main");

@@ -130,6 +130,10 @@ TEST_CASE("a URL with two checksums is reported", "[mirror][catalogue]") {
   set(c, "b.1", opam("https://x/a", {sha256('2')}));
   CHECK(c.conflicts(9).empty());
   CHECK(told(c) == "sha256:2 https://x/a a.1,b.1\n");
+  set(c, "d.1", opam("https://me:secret@x/d", {md5('1'), sha256('4')}));
+  set(c, "e.1", opam("https://me:secret@x/d", {md5('1'), sha256('5')}));
+  CHECK_THAT(told(c.conflicts(9)),
+             Catch::Matchers::Contains("https://x/d: ") && !Catch::Matchers::Contains("secret"));
 }
 
 TEST_CASE("a catalogue does not depend on the order of its past", "[mirror][catalogue]") {
@@ -171,7 +175,7 @@ TEST_CASE("a catalogue does not depend on the order of its past", "[mirror][cata
 
 TEST_CASE("what is not downloaded is listed with its reason", "[mirror][catalogue]") {
   archive_catalogue c;
-  set(c, "a.1", opam("git+https://x/a", {md5('1')}));
+  set(c, "a.1", opam("git+https://me:secret@x/a", {md5('1')}));
   set(c, "b.1", opam("https://x/b", {}));
   set(c, "c.1", opam("file:///etc/passwd", {md5('2')}));
   set(c, "d.1", opam("../x", {md5('2')}));

@@ -253,6 +253,8 @@ TEST_CASE("wrong usage is one line that points to help", "[mirror][options]") {
         "fermata-mirror: --policy fast is none of greedy, each_bind, quanta=<n>, "
         "budget=<microseconds>, always" +
             end);
+  CHECK(with({"--upstream-cache", "ftp://bob:hunter2@a/"}) ==
+        "fermata-mirror: --upstream-cache ftp://a/ is no http(s):// URL" + end);
   CHECK(with({"--max-header", "63"}) == "fermata-mirror: --max-header 63 is not enough" + end);
   CHECK(with({"--max-connections", "0"}) ==
         "fermata-mirror: --max-connections 0 is not enough" + end);

@@ -31,6 +31,10 @@ struct remote_url {
   [[nodiscard]] static remote_url parse(std::string_view text);
 };
 
+/// `text` without what stands before the last @ of a URL's authority: `user:password@` is nobody's
+/// business. What is no URL is given back as it is.
+[[nodiscard]] std::string without_secrets(std::string_view text);
+
 /// The first packet to a git daemon, which names the repository and asks for protocol 2.
 [[nodiscard]] std::string daemon_request(const remote_url& url,
                                          std::string_view service = "git-upload-pack");
