@@ -3,6 +3,7 @@
 
 #include "pack_links.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 
@@ -62,8 +63,9 @@ void pack_links::add_tree(std::span<const std::uint8_t> content) {
         end == nullptr ? content.size() : static_cast<std::size_t>(end - content.data()) + 1;
     has_trees_ = content.size() - id_at >= object_id::size_bytes;
     if (!has_trees_) return;
-    const bool is_submodule = content[0] == '1' && content[1] == '6';
-    const bool is_tree = content[0] == '4' || content[0] == '0';
+    const auto* const mode = std::find_if(content.data(), end, [](auto c) { return c != '0'; });
+    const bool is_submodule = mode[0] == '1' && mode[1] == '6';
+    const bool is_tree = mode[0] == '4';
     if (is_tree || (wants_files_ && !is_submodule)) has_trees_ = add_of_tree(end + 1);
     content = content.subspan(id_at + object_id::size_bytes);
   }

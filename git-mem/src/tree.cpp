@@ -16,12 +16,22 @@ namespace {
   throw failure(reason::corrupt, "tree byte " + std::to_string(at) + ": " + why);
 }
 
+// Old programs wrote all the bits of stat. As git does, the kind and one of them are looked at.
 file_mode to_mode(std::uint32_t bits, std::size_t at) {
-  for (const file_mode known : {file_mode::tree, file_mode::file, file_mode::group_writable,
-                                file_mode::executable, file_mode::symlink, file_mode::submodule}) {
-    if (static_cast<std::uint32_t>(known) == bits) return known;
+  constexpr std::uint32_t kind = 0170000;
+  constexpr std::uint32_t runs = 0100;
+  switch (bits & kind) {
+    case 0040000:
+      return file_mode::tree;
+    case 0100000:
+      return (bits & runs) != 0 ? file_mode::executable : file_mode::file;
+    case 0120000:
+      return file_mode::symlink;
+    case 0160000:
+      return file_mode::submodule;
+    default:
+      bad(at, "mode " + std::to_string(bits) + " is none of git's");
   }
-  bad(at, "mode " + std::to_string(bits) + " is none of git's");
 }
 
 }  // namespace
@@ -122,11 +132,11 @@ std::optional<tree_entry> tree_reader::next() {
   if (at_ == content_.size()) return std::nullopt;
   const std::size_t began = at_;
   std::uint32_t bits = 0;
-  for (std::size_t digits = 0;; ++digits) {
+  for (;;) {  // zeros in front do not count
     if (at_ == content_.size()) bad(began, "it ends inside an entry");
     const std::uint8_t c = content_[at_++];
-    if (c == ' ' && digits > 0) break;
-    if (c < '0' || c > '7' || digits == 6) bad(began, "its mode is no octal number");
+    if (c == ' ' && at_ > began + 1) break;
+    if (c < '0' || c > '7' || bits > 0077777) bad(began, "its mode is no octal number");
     bits = bits * 8 + (c - '0');
   }
   const auto* const name = reinterpret_cast<const char*>(content_.data() + at_);

@@ -14,11 +14,6 @@ namespace {
 constexpr std::size_t scan_entries = 256;
 constexpr cost_ns entry_cost{120};  // on both sides
 
-// Git shows files as one of two modes.
-file_mode shown_mode(file_mode mode) noexcept {
-  return mode == file_mode::group_writable ? file_mode::file : mode;
-}
-
 bool is_tree(const std::optional<tree_entry>& e) noexcept {
   return e && e->mode == file_mode::tree;
 }
@@ -75,8 +70,8 @@ tree_merge::outcome tree_merge::take(const std::optional<tree_entry>& a,
   }
   using kind = file_change::kind;
   current_.path.assign(path_).append(name);
-  current_.old_mode = shown_mode(a ? a->mode : b->mode);
-  current_.new_mode = shown_mode(b ? b->mode : a->mode);
+  current_.old_mode = a ? a->mode : b->mode;
+  current_.new_mode = b ? b->mode : a->mode;
   current_.old_id = old_id;
   current_.new_id = new_id;
   const bool same_kind = kind_bits(current_.old_mode) == kind_bits(current_.new_mode);
@@ -103,8 +98,7 @@ tree_merge::outcome tree_merge::step(cost_ns& cost) {
     if (order >= 0) at.after.advance();
     if (order < 0) return take(a, std::nullopt);
     if (order > 0) return take(std::nullopt, b);
-    const bool equal = a->id == b->id && shown_mode(a->mode) == shown_mode(b->mode);
-    if (!equal) return take(a, b);
+    if (a->id != b->id || a->mode != b->mode) return take(a, b);
   }
   return {};
 }

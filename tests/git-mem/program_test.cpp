@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // fermata-git beside git: the same bytes on standard output.
 
+#include "support/git_program.hpp"
 #include "support/git_snapshot.hpp"
 #include "support/random_repository.hpp"
 
@@ -13,20 +14,6 @@
 using namespace fermata::test;
 
 namespace {
-
-std::string program() { return "'" + binary_dir() + "/bin/fermata-git' "; }
-
-// What it prints, errors too, and its status.
-std::string told(const temp_folder& in, const std::string& arguments) {
-  return in.output("{ " + program() + arguments + "; } 2>&1; echo status $?");
-}
-
-void check_same(const temp_folder& in, const std::string& ours, const std::string& git) {
-  INFO(ours);
-  const std::string expected = in.output("git -C repo " + git);
-  CHECK(in.output(program() + ours) == expected);
-  CHECK(!expected.empty());
-}
 
 // Commits that git shows in its own way, and some that it would not make, on refs/heads/odd.
 void add_odd_commits(const temp_folder& to) {
@@ -340,6 +327,6 @@ TEST_CASE("fermata-git push moves refs, or says why not", "[git_mem][program]") 
   CHECK_THAT(hooked, Catch::Contains("refs/heads/other refused: the remote refused: hook "
                                      "declined\n"));
   CHECK_THAT(told(folder, "push store to.git nope"),
-             Catch::StartsWith("fermata-git: \"nope\": no ref has this name"));
+             Catch::StartsWith("fermata-git: \"nope^{commit}\": no ref has this name"));
   CHECK_THAT(told(folder, "push store to.git main --expect x"), Catch::EndsWith("status 2\n"));
 }

@@ -80,7 +80,7 @@ TEST_CASE("malformed trees are refused with the byte", "[hostile][tree]") {
       {entry("100644 b") + a, "tree byte 29: \"a\" is out of order"},
       {a + a, "tree byte 29: \"a\" is out of order"},
       {entry("40000 a") + entry("100644 a."), "tree byte 28: \"a.\" is out of order"},
-      {entry("100123 a"), "tree byte 0: mode 32851 is none of git's"},
+      {entry("60644 a"), "tree byte 0: mode 25012 is none of git's"},
       {entry("1777777 a"), "tree byte 0: its mode is no octal number"},
   };
   for (const wrong& w : cases) {

@@ -24,11 +24,11 @@
 
 namespace fermata::git_mem {
 
-/// What a tree entry is, as git writes it (octal).
+/// What a tree entry is, as git writes it (octal). Of the other bits that old trees have, as in
+/// 100600 and 100775, a reader takes 0100 alone, as git does: 100644 and 100755.
 enum class file_mode : std::uint32_t {
   tree = 0040000,
   file = 0100644,
-  group_writable = 0100664,  ///< in very old trees; treat it as `file`
   executable = 0100755,
   symlink = 0120000,
   submodule = 0160000,

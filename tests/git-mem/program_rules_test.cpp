@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// fermata-git where git has rules of its own: odd repositories, short names, files that it writes.
+
+#include "support/git_program.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <string>
+
+using namespace fermata::test;
+
+TEST_CASE("fermata-git shows the modes of old trees as git does, and fetches across them",
+          "[git_mem][program]") {
+  const temp_folder folder;
+  folder.run("git init -q -b main repo && git -C repo commit -q --allow-empty -m 0");
+  folder.run(program() + "clone repo --save store");
+  folder.write("odd", R"(
+    h() { git hash-object -t "$1" -w --stdin --literally; }
+    raw() { perl -e 'print pack "H*", shift' "$1"; }
+    blob=$(printf x | h blob)
+    under=$( { printf '100640 z\0'; raw $blob; } | h tree)
+    made() {
+      for e in "100600 a:$blob" "100640 b:$blob" "100$1 c:$blob" "100664 d:$blob"           "0100644 e:$blob" "0040755 f:$under" "120777 g:$blob" "160755 h:$blob"           "00100$1 i:$blob"; do
+        printf "${e%:*}\0"; raw ${e#*:}
+      done | h tree
+    }
+    for mode in 775 600 100; do
+      git update-ref HEAD $(git commit-tree -p HEAD -m $mode $(made $mode))
+    done
+  )");
+  folder.run("cd repo && sh ../odd && cd .. && " + program() + "fetch store repo --depth 0");
+  for (const std::string back : {"", "~1", "~2"}) {
+    const std::string tree = " HEAD" + back;
+    check_same(folder, "ls-tree store -r" + tree, "ls-tree -r" + tree);
+    check_same(folder, "ls-tree store" + tree, "ls-tree" + tree);
+    const std::string sides = tree + "~1" + tree;
+    check_same(folder, "diff store --name-status" + sides, "diff-tree -r --name-status" + sides);
+  }
+  folder.run(program() + "clone repo --save again");
+  check_same(folder, "rev-parse again HEAD^{tree}", "rev-parse HEAD^{tree}");
+}
