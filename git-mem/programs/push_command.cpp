@@ -19,7 +19,7 @@ using namespace fermata::git_mem;
 
 namespace {
 
-// Where a short name goes: beside what it is here.
+// Where a short name goes that the remote does not know: beside what it is here.
 std::string remote_name(std::string_view name, const reference* source) {
   if (name.starts_with("refs/")) return std::string(name);
   const bool is_tag = source != nullptr && source->name.starts_with("refs/tags/");
@@ -49,6 +49,7 @@ promise<push_command> read_refspec(snapshot_ptr from, const arguments& given, st
     target = ref->name;
   }
   out.ref = remote_name(target, ref);
+  if (out.ref != target) out.short_name = target;
   if (!given.expected.empty()) out.expected = object_id::from_hex(given.expected);
   if (source.empty()) co_return out;  // the zero id: it is deleted
   promise<object_id> finding = get_revision(from, ref != nullptr ? ref->name : source);

@@ -5,6 +5,7 @@
 #include "clone_over.hpp"
 #include "packet_source.hpp"
 #include "protocol_lines.hpp"
+#include "short_targets.hpp"
 #include "sliced_sort.hpp"
 #include "transport.hpp"
 
@@ -118,6 +119,7 @@ struct pushing {
   snapshot_ptr from;
   detail::packet_source in;
   const push_options& options;
+  std::vector<push_command> what;
   advertisement there;
   push_result result;
   ref_numbers numbers;             // names are those of the commands
@@ -177,7 +179,8 @@ promise<std::string> find_fault(pushing& p, const push_command& c, object_id bef
   co_return "not a fast-forward: it stands at " + before.hex() + " there";
 }
 
-promise<> judge_commands(pushing& p, const std::vector<push_command>& what) {
+promise<> judge_commands(pushing& p) {
+  const std::vector<push_command>& what = p.what;
   std::vector<object_id> before(what.size());
   for (const reference& there : p.there.refs) {
     const auto at = p.numbers.find(there.name);
@@ -282,7 +285,7 @@ promise<> send_pack(pushing& p) {
   }
 }
 
-promise<push_result> converse(pushing& p, const std::vector<push_command>& what) {
+promise<push_result> converse(pushing& p) {
   advertisement_reader first(p.options.connection.protocol);
   promise<> advertised = detail::read_message(p.in, first, "before it said what it has");
   co_await advertised;
@@ -290,7 +293,11 @@ promise<push_result> converse(pushing& p, const std::vector<push_command>& what)
   if (p.there.version == 2) {
     throw failure(reason::protocol, "the server speaks version 2, in which nothing is pushed");
   }
-  promise<> judged = judge_commands(p, what);
+  promise<> resolved = detail::resolve_short_names(p.what, p.there.refs);
+  co_await resolved;
+  promise<ref_numbers> numbering = check_commands(*p.from, p.what);
+  p.numbers = co_await std::move(numbering);
+  promise<> judged = judge_commands(p);
   co_await judged;
   if (p.sent.empty()) {
     promise<> bye = detail::send_text(p.in, "0000");
@@ -307,10 +314,8 @@ promise<push_result> converse(pushing& p, const std::vector<push_command>& what)
   co_return std::move(p.result);
 }
 
-promise<push_result> converse_to_end(pushing& p,
-                                     detail::connection& to,
-                                     const std::vector<push_command>& what) {
-  promise<push_result> conversation = converse(p, what);
+promise<push_result> converse_to_end(pushing& p, detail::connection& to) {
+  promise<push_result> conversation = converse(p);
   push_result result = co_await std::move(conversation);
   promise<> finished = to.finish();
   co_await finished;
@@ -319,16 +324,16 @@ promise<push_result> converse_to_end(pushing& p,
 
 promise<push_result> push_to(snapshot_ptr from,
                              const remote_url& url,
-                             const std::vector<push_command>& what,
+                             std::vector<push_command> what,
                              const push_options& options) {
   promise<ref_numbers> checked = check_commands(*from, what);
-  ref_numbers numbers = co_await std::move(checked);
+  co_await std::move(checked);  // before anybody is asked
   promise<detail::connection> connecting =
       detail::connect(url, detail::git_service::receive_pack, options.connection.remote);
   detail::connection to = co_await std::move(connecting);
   pushing p(std::move(from), to, options);
-  p.numbers = std::move(numbers);
-  promise<push_result> pushed = converse_to_end(p, to, what);
+  p.what = std::move(what);
+  promise<push_result> pushed = converse_to_end(p, to);
   promise<push_result> explained = detail::or_explained(to, std::move(pushed));
   co_return co_await std::move(explained);
 }
@@ -345,7 +350,7 @@ promise<push_result> push(snapshot_ptr from,
                           std::vector<push_command> what,
                           push_options options) {
   const remote_url parsed = remote_url::parse(url);
-  promise<push_result> pushed = push_to(std::move(from), parsed, what, options);
+  promise<push_result> pushed = push_to(std::move(from), parsed, std::move(what), options);
   try {
     co_return co_await std::move(pushed);
   } catch (const error& e) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "costs.hpp"
+#include "short_targets.hpp"
 
 #include <fermata/git_mem/commit.hpp>
 #include <fermata/git_mem/pkt_line.hpp>
@@ -239,13 +240,7 @@ std::size_t common_digits(const object_id& a, const object_id& b) {
 }  // namespace
 
 const reference* find_short_ref(const snapshot& in, std::string_view name) {
-  constexpr std::array<std::array<std::string_view, 2>, 6> places = {{{"", ""},
-                                                                      {"refs/", ""},
-                                                                      {"refs/tags/", ""},
-                                                                      {"refs/heads/", ""},
-                                                                      {"refs/remotes/", ""},
-                                                                      {"refs/remotes/", "/HEAD"}}};
-  for (const auto& [before, after] : places) {
+  for (const auto& [before, after] : detail::short_ref_places) {
     const std::string whole = std::string(before).append(name).append(after);
     if (const reference* r = in.find_ref(whole)) return r;
   }

@@ -175,8 +175,9 @@ promise<> write(places& at) {
   const object_id id = co_await adding;
   const std::string bare = (at.scratch.path() / "push.git").string();
   at.scratch.run("git clone -q --bare '" + at.url + "' push.git");
-  promise<push_result> pushing =
-      push(store.current(), bare, {1, push_command("refs/heads/new", id)});
+  push_command named("refs/heads/new", id);
+  named.short_name = "new";
+  promise<push_result> pushing = push(store.current(), bare, {1, named});
   const push_result pushed = co_await std::move(pushing);
   CHECK(pushed.is_success());
   object_store cut;
@@ -380,6 +381,7 @@ repository_history.cpp walk_repository 1
 revparse.cpp apply 1
 revparse.cpp find_by_prefix 1
 revparse.cpp make_short_names 4
+short_targets.cpp resolve_short_names 3
 sliced_sort.cpp sort_ids 1
 sliced_sort.hpp sort_in_slices 3
 tree_diff.cpp diff_files 1

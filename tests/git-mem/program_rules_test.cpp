@@ -20,7 +20,9 @@ TEST_CASE("fermata-git shows the modes of old trees as git does, and fetches acr
     blob=$(printf x | h blob)
     under=$( { printf '100640 z\0'; raw $blob; } | h tree)
     made() {
-      for e in "100600 a:$blob" "100640 b:$blob" "100$1 c:$blob" "100664 d:$blob"           "0100644 e:$blob" "0040755 f:$under" "120777 g:$blob" "160755 h:$blob"           "00100$1 i:$blob"; do
+      for e in "100600 a:$blob" "100640 b:$blob" "100$1 c:$blob" "100664 d:$blob" \
+          "0100644 e:$blob" "0040755 f:$under" "120777 g:$blob" "160755 h:$blob" \
+          "00100$1 i:$blob"; do
         printf "${e%:*}\0"; raw ${e#*:}
       done | h tree
     }
@@ -38,4 +40,34 @@ TEST_CASE("fermata-git shows the modes of old trees as git does, and fetches acr
   }
   folder.run(program() + "clone repo --save again");
   check_same(folder, "rev-parse again HEAD^{tree}", "rev-parse HEAD^{tree}");
+}
+
+TEST_CASE("fermata-git push looks for short names at the remote first", "[git_mem][program]") {
+  const temp_folder folder;
+  folder.run(
+      "git init -q -b main repo && cd repo && for i in 1 2; do git commit -q --allow-empty -m $i; "
+      "done && git tag v1 && git branch both && git tag both && git update-ref refs/x/odd HEAD && "
+      "cd .. && git init -q --bare to.git && "
+      "git -C repo push -q ../to.git main~1:refs/tags/light main:refs/tags/ann "
+      "main:refs/heads/both main:refs/tags/both main~1:refs/x/odd main:refs/heads/topic && " +
+      program() + "clone repo --save store --also refs/");
+  const auto rev = [&](const std::string& name) {
+    return folder.output("git -C repo rev-parse " + name).substr(0, 40);
+  };
+  const std::string none(40, '0');
+  CHECK(told(folder, "push store to.git main:light") ==
+        "refs/tags/light refused: the tag is there already\nstatus 1\n");
+  CHECK(told(folder, "push store to.git :ann :heads/topic") ==
+        "refs/tags/ann " + rev("main") + " " + none + "\nrefs/heads/topic " + rev("main") + " " +
+            none + "\nstatus 0\n");
+  CHECK_THAT(
+      told(folder, "push store to.git main:both"),
+      Catch::StartsWith("fermata-git: cannot push to to.git: \"both\" is more than one ref"));
+  CHECK(told(folder, "push store to.git main:x/odd") ==
+        "refs/x/odd " + rev("main~1") + " " + rev("main") + "\nstatus 0\n");
+  CHECK(told(folder, "push store to.git v1:new main:fresh :none") ==
+        "refs/tags/new " + none + " " + rev("main") + "\nrefs/heads/fresh " + none + " " +
+            rev("main") + "\nrefs/heads/none refused: it is not there\nstatus 1\n");
+  CHECK_THAT(told(folder, "push store to.git main:x/odd main~1:refs/x/odd"),
+             Catch::Contains("\"refs/x/odd\" is named twice"));
 }

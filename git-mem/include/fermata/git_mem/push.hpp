@@ -27,7 +27,10 @@ struct push_command {
   push_command() {}  // no aggregate: see STYLE.md, coroutines under g++ 12
   push_command(std::string name, const object_id& id) : ref(std::move(name)), to(id) {}
 
-  std::string ref;     ///< "refs/heads/main"
+  std::string ref;  ///< "refs/heads/main"
+  /// Where the remote has a ref that this stands for, by git's rules ("v1", "heads/main"), it is
+  /// that one in place of `ref`. Where it has several, the push is rejected.
+  std::string short_name;
   object_id to;        ///< zero: it is deleted
   bool force = false;  ///< also where the old commit is no ancestor of the new one
   /// Where it must stand (compare and swap): the zero id says that it must not be there.
