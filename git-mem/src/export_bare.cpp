@@ -13,6 +13,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <exception>
 #include <filesystem>
 #include <memory>
 #include <utility>
@@ -24,17 +25,34 @@ namespace {
 constexpr std::string_view config =
     "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n";
 
-void make_folders(const std::string& to) {
+// What an export that failed has made of the repository: another one may be tried in its place.
+void remove_made(const std::string& to, bool made_it) {
+  std::error_code ignored;
+  for (const char* ours : {"objects", "refs", "config", "shallow", "packed-refs", "HEAD"}) {
+    std::filesystem::remove_all(std::filesystem::path(to) / ours, ignored);
+  }
+  if (made_it) std::filesystem::remove(to, ignored);
+}
+
+// Whether the folder is new itself.
+bool make_folders(const std::string& to) {
   std::error_code code;
+  const bool is_new = !std::filesystem::exists(to, code);
   std::filesystem::create_directories(to, code);
   if (code) throw uv_error(code.value(), "cannot make the directory " + to);
   const bool is_empty = std::filesystem::is_empty(to, code);
   if (code) throw uv_error(code.value(), "cannot look at " + to);
   if (!is_empty) throw failure(reason::conflict, "cannot export to " + to + ": it is not empty");
-  for (const char* below :
-       {"/objects", "/objects/pack", "/objects/info", "/refs", "/refs/heads", "/refs/tags"}) {
-    make_folder(to + below);
+  try {
+    for (const char* below :
+         {"/objects", "/objects/pack", "/objects/info", "/refs", "/refs/heads", "/refs/tags"}) {
+      make_folder(to + below);
+    }
+  } catch (const error&) {
+    remove_made(to, is_new);
+    throw;
   }
+  return is_new;
 }
 
 void write_small(const std::string& path, const std::string& content) {
@@ -186,9 +204,9 @@ void write_refs(const std::string& to, const ref_files& files, const std::string
 
 }  // namespace
 
-promise<> export_bare(snapshot_ptr from, std::string directory) {
-  promise<> made = detach(make_folders, directory);
-  co_await made;
+namespace {
+
+promise<> fill(snapshot_ptr from, std::string directory) {
   promise<reachable_objects> finding = detail::find_live(from);
   const reachable_objects live = co_await std::move(finding);
   if (live.objects->size() > 0) {
@@ -203,6 +221,24 @@ promise<> export_bare(snapshot_ptr from, std::string directory) {
   ref_files files = co_await std::move(making);
   promise<> written = detach(write_refs, std::move(directory), std::move(files), shallow);
   co_await written;
+}
+
+}  // namespace
+
+promise<> export_bare(snapshot_ptr from, std::string directory) {
+  promise<bool> making = detach(make_folders, directory);
+  const bool made_it = co_await making;
+  std::exception_ptr failed;
+  promise<> filled = fill(std::move(from), directory);
+  try {
+    co_await filled;
+    co_return;
+  } catch (const error&) {
+    failed = std::current_exception();
+  }
+  promise<> removed = detach(remove_made, std::move(directory), made_it);
+  co_await removed;
+  std::rethrow_exception(failed);
 }
 
 promise<> export_bare(const object_store& store, std::string directory) {

@@ -9,6 +9,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
+#include <optional>
+#include <random>
+#include <system_error>
 #include <utility>
 
 namespace fermata::git_mem {
@@ -23,6 +27,39 @@ std::string folder_of(const std::string& path) {
   const std::size_t slash = path.rfind('/');
   if (slash == std::string::npos) return ".";
   return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// What a path stands for in the end, though nothing may be there.
+std::string follow_links(const std::string& path) {
+  constexpr int most_links = 40;  // as Linux has it
+  std::filesystem::path at(path);
+  for (int i = 0; i < most_links; ++i) {
+    std::error_code code;
+    const std::filesystem::path target = std::filesystem::read_symlink(at, code);
+    if (code) return at.native();
+    at = at.parent_path() / target;  // an absolute one stands alone
+  }
+  throw uv_error(ELOOP, "cannot write " + path);
+}
+
+// The permissions of the file that is there.
+std::optional<mode_t> mode_of(const std::string& path) {
+  struct stat s {};
+  if (::lstat(path.c_str(), &s) < 0) return std::nullopt;  // making one beside says why
+  if (!S_ISREG(s.st_mode)) throw error("cannot write " + path + ": it is no file");
+  return s.st_mode & 0777;
+}
+
+// As mkstemp does, but that the umask counts: to ask for it would set it for all threads.
+unique_fd make_beside(const std::string& path, mode_t mode, std::string& made) {
+  constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyz0123456789";
+  std::random_device random;
+  for (;;) {
+    made = path + ".";
+    for (int i = 0; i < 8; ++i) made += letters[random() % letters.size()];
+    unique_fd file(::open(made.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+    if (file || errno != EEXIST) return file;
+  }
 }
 
 }  // namespace
@@ -42,15 +79,15 @@ void sync_folder(const std::string& path) {
   if (::fsync(folder.get()) < 0 && errno != EINVAL) check(-1, "sync the directory", path);
 }
 
-file_writer::file_writer(std::string path, unsigned mode)
-    : path_(std::move(path)), temporary_(path_ + ".XXXXXX") {
-  file_.reset(::mkostemp(temporary_.data(), O_CLOEXEC));
+file_writer::file_writer(const std::string& path, unsigned mode) : path_(follow_links(path)) {
+  const std::optional<mode_t> old = mode_of(path_);
+  file_ = make_beside(path_, old.value_or(mode), temporary_);
   if (!file_) {
     const int code = errno;
     temporary_.clear();
     throw uv_error(code, "cannot make a file beside " + path_);
   }
-  ::fchmod(file_.get(), mode);
+  if (old) ::fchmod(file_.get(), *old);
 }
 
 file_writer::~file_writer() {

@@ -17,10 +17,13 @@ namespace fermata::git_mem {
 // How much is moved between two looks at a stop token.
 inline constexpr std::size_t file_piece_bytes = 1024 * 1024;
 
-// A new file beside `path` that `commit` gives that name; without a commit it is removed.
+// A new file beside `path` that `commit` gives that name; without a commit it is removed. Where a
+// file is there already its permissions are kept; a symbolic link to it stays one.
 class file_writer {
 public:
-  explicit file_writer(std::string path, unsigned mode = 0644);
+  // `mode`: of a new file, less what the umask takes. Throws: `error` where something else than a
+  // file is there.
+  explicit file_writer(const std::string& path, unsigned mode = 0666);
   file_writer(const file_writer&) = delete;
   file_writer& operator=(const file_writer&) = delete;
   ~file_writer();

@@ -71,3 +71,42 @@ TEST_CASE("fermata-git push looks for short names at the remote first", "[git_me
   CHECK_THAT(told(folder, "push store to.git main:x/odd main~1:refs/x/odd"),
              Catch::Contains("\"refs/x/odd\" is named twice"));
 }
+
+TEST_CASE("fermata-git writes files as the umask and the file that is there have it",
+          "[git_mem][program]") {
+  const temp_folder folder;
+  folder.run("git init -q -b main repo && git -C repo commit -q --allow-empty -m 1");
+  const std::string run = program();
+  folder.run("umask 027 && " + run + "clone repo --save store && " + run + "export store out");
+  CHECK(folder.output(
+            "stat -c %a store out/config out/objects/pack/*.pack out/HEAD | tr '\\n' ' '") ==
+        "640 640 440 640 ");
+  folder.run("chmod 604 store && umask 077 && " + run + "fetch store repo");
+  CHECK(folder.output("stat -c %a store") == "604\n");
+  folder.run("mkdir d && ln -s d/real link && ln -s $PWD/link again && " + run +
+             "clone repo --save again && " + run + "fetch link repo");
+  CHECK(folder.output("stat -c %F link again d/real") ==
+        "symbolic link\nsymbolic link\nregular file\n");
+  CHECK(folder.output("ls d | wc -l") == "1\n");
+  folder.run("mkfifo pipe");
+  CHECK(told(folder, "clone repo --save pipe") ==
+        "fermata-git: cannot write pipe: it is no file\nstatus 1\n");
+  CHECK(folder.output("stat -c %F pipe") == "fifo\n");
+  folder.run("ln -s loop loop");
+  CHECK_THAT(told(folder, "clone repo --save loop"), Catch::EndsWith("status 1\n"));
+}
+
+TEST_CASE("fermata-git export leaves nothing of what it cannot make", "[git_mem][program]") {
+  const temp_folder folder;
+  folder.run(
+      "git init -q -b main repo && git -C repo commit -q --allow-empty -m 1 && "
+      "head -c 3000000 /dev/urandom > repo/large && git -C repo add large && "
+      "git -C repo commit -q -m 2");
+  folder.run(program() + "clone repo --save store && mkdir there");
+  for (const std::string to : {"new", "there"}) {
+    const std::string limited = folder.output("( trap '' XFSZ; ulimit -f 1000; " + program() +
+                                              "export store " + to + " ) 2>&1; echo status $?");
+    CHECK_THAT(limited, Catch::EndsWith("file too large (uv EFBIG)\nstatus 1\n"));
+    folder.run(program() + "export store " + to + " && git -C " + to + " fsck --full --strict");
+  }
+}
