@@ -33,6 +33,7 @@ struct arguments {
   std::vector<std::string> shallow_exclude;
   std::vector<std::string> also;
   std::string filter;
+  std::uint64_t max_object = 128 << 20;
   std::string expected;
   bool force = false;
   bool atomic = false;

@@ -94,6 +94,15 @@ void add_extent(CLI::App* to, arguments& given) {
                  "leaves out what git's filters do: blob:none, blob:limit=1m, tree:0, ...");
 }
 
+void add_most(CLI::App* to, arguments& given) {
+  constexpr std::uint64_t most = 0xffffffff;  // what a pack of ours can hold
+  to->add_option("--max-object", given.max_object, "the largest object that is taken, below 4g")
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(std::uint64_t{1}, most))
+      ->type_name("SIZE")
+      ->default_str("128m");
+}
+
 void add_threads(CLI::App* to, arguments& given) {
   to->add_option("--threads", given.threads, "that check what comes; 0: the loop's own")
       ->check(CLI::Range(0, 64))
@@ -105,6 +114,7 @@ void declare_receiving(CLI::App& app, arguments& given) {
   clone->add_option("URL", given.url, "git://host/path, http(s)://..., ssh, a path; #branch")
       ->required();
   add_extent(clone, given);
+  add_most(clone, given);
   clone->add_option("--save", given.file, "writes the store to this file")
       ->check(CLI::Validator(check_file_name, "FILE"));
   clone
@@ -117,12 +127,18 @@ void declare_receiving(CLI::App& app, arguments& given) {
   clone->add_flag(
       "--stats", given.stats,
       "prints one JSON line: objects, bytes, CPU and wall seconds, memory, longest turn");
-  CLI::App* fetch = add(app, given, "fetch", "brings a saved store up to date; prints old and new");
+  CLI::App* fetch =
+      add(app, given, "fetch",
+          "brings a saved store up to date; prints old, new and whether it went forward");
   add_file(fetch, given);
   fetch->add_option("URL", given.url, "as for clone")->required();
   add_extent(fetch, given);
+  add_most(fetch, given);
+  fetch->add_flag("--name-status", given.name_status,
+                  "also A, D, M or T and the path of each file");
   add_threads(fetch, given);
   CLI::App* index = add(app, given, "index-pack", "checks a pack; prints its name and its objects");
+  add_most(index, given);
   add_threads(index, given);
   index->add_option("PACK", given.pack, "a file; standard input where it is - or absent");
 }

@@ -23,7 +23,10 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
+#include <string_view>
+#include <system_error>
 #include <utility>
 
 namespace fermata_git {
@@ -59,10 +62,20 @@ clone_options options_of(const arguments& given) {
   options.shallow_exclude = given.shallow_exclude;
   options.also = given.also;
   options.filter = given.filter;
+  options.pack.object_bytes = given.max_object;
   options.threads = given.threads;
   options.remote = remote_of_environment();
   use_threads(given.threads);
   return options;
+}
+
+// Of one whose HEAD names no commit.
+std::string no_tip(const std::vector<reference>& refs) {
+  if (refs.empty() || (refs.size() == 1 && refs.front().id.is_zero())) return "an empty repository";
+  for (const reference& r : refs) {
+    if (r.name == "HEAD") return "HEAD stands for " + r.symbolic_target + ", which is not there";
+  }
+  return "HEAD names no commit";
 }
 
 double seconds_of(const timeval& t) {
@@ -134,16 +147,26 @@ promise<> analyse_file(fermata::scope& sides,
   co_await driven;
 }
 
+// What could be for ssh is a folder where there is one of this name, as `git clone` has it.
+std::string address_of(const std::string& url) {
+  const std::string path = url.substr(0, url.rfind('#'));
+  const std::size_t colon = path.find(':');
+  if (colon == std::string::npos || colon > path.find('/')) return url;
+  if (path.substr(colon).starts_with("://")) return url;
+  std::error_code ignored;
+  return std::filesystem::is_directory(path, ignored) ? "./" + url : url;
+}
+
 }  // namespace
 
 promise<int> clone_command(const arguments& given, output& out) {
   const auto began = std::chrono::steady_clock::now();
   clone_options options = options_of(given);
   if (given.verify == "fast") options.pack.names = verify::fast;
-  promise<clone_result> cloning = clone(given.url, options);
+  promise<clone_result> cloning = clone(address_of(given.url), options);
   clone_result result = co_await std::move(cloning);
   const std::string what =
-      result.is_empty() ? "an empty repository" : result.ref + " " + result.tip.hex();
+      result.is_empty() ? no_tip(result.refs) : result.ref + " " + result.tip.hex();
   clone_result counted;  // for the statistics
   counted.progress = result.progress;
   object_store store;
@@ -162,6 +185,22 @@ promise<int> clone_command(const arguments& given, output& out) {
   co_return 0;
 }
 
+namespace {
+
+// The line about the branch, and the files that differ.
+void tell(const fetch_result& result, const object_id& before, bool with_files, output& out) {
+  const std::string_view how = result.move == ref_move::forward     ? " forward"
+                               : result.move == ref_move::rewritten ? " rewritten"
+                                                                    : "";
+  out.write(result.ref + " " + before.hex() + " " + result.tip.hex() + std::string(how) + "\n");
+  if (!with_files) return;
+  for (const file_change& c : result.changes) {
+    out.write(std::string(1, c.letter()) + "\t" + quoted_path(c.path) + "\n");
+  }
+}
+
+}  // namespace
+
 // A store that is fetched into again and again keeps its size.
 promise<int> fetch_command(const arguments& given, output& out) {
   object_store store;
@@ -170,9 +209,11 @@ promise<int> fetch_command(const arguments& given, output& out) {
   promise<fetch_result> fetching = fetch(store, given.url, options_of(given));
   const fetch_result result = co_await std::move(fetching);
   const reference* old = before->find_ref(result.ref);
-  const std::string from = old == nullptr ? std::string(object_id().hex()) : old->id.hex();
-  out.write(result.tip.is_zero() ? "an empty repository\n"
-                                 : result.ref + " " + from + " " + result.tip.hex() + "\n");
+  if (result.tip.is_zero()) {
+    out.write(no_tip(store.current()->refs) + "\n");
+  } else {
+    tell(result, old == nullptr ? object_id() : old->id, given.name_status, out);
+  }
   promise<compact_report> compacting = compact(store);
   co_await compacting;
   promise<> saved = save(store, given.file);
@@ -188,7 +229,9 @@ promise<int> index_pack_command(const arguments& given, output& out) {
     file = ::open(given.pack.c_str(), O_RDONLY | O_CLOEXEC);
     if (file < 0) throw fermata::errno_error("cannot open " + given.pack);
   }
-  pack_analyser analyser;
+  pack_limits limits;
+  limits.object_bytes = given.max_object;
+  pack_analyser analyser(limits);
   use_threads(given.threads);
   auto body = [file, &name, &analyser, &given](fermata::scope& sides) {
     return analyse_file(sides, file, name, analyser, given.threads);

@@ -11,6 +11,8 @@
 #include <fermata/git_mem/saved_store.hpp>
 #include <fermata/git_mem/walk.hpp>
 
+#include <cstdint>
+#include <exception>
 #include <iostream>
 #include <optional>
 #include <utility>
@@ -37,6 +39,23 @@ promise<object_id> tree_of(snapshot_ptr from, std::string revision) {
   const std::optional<object_id> tree = co_await std::move(peeling);
   if (!tree) throw failure(reason::not_found, "\"" + revision + "\" is no tree");
   co_return *tree;
+}
+
+// Nothing of a blob and of a tree, which have no history.
+promise<std::optional<object_id>> commit_of(snapshot_ptr from, std::string revision) {
+  std::exception_ptr failed;
+  promise<object_id> finding = get_revision(from, revision + "^{commit}");
+  try {
+    co_return co_await std::move(finding);
+  } catch (const failure&) {
+    failed = std::current_exception();
+  }
+  promise<object_id> found = get_revision(from, revision);
+  const object_id id = co_await std::move(found);
+  promise<std::optional<object_id>> peeling = peel(from, id, object_type::commit);
+  const std::optional<object_id> commit = co_await std::move(peeling);
+  if (commit) std::rethrow_exception(failed);
+  co_return std::nullopt;
 }
 
 // One answer of `git cat-file --batch`.
@@ -106,7 +125,9 @@ promise<mailmap> read_mailmap(snapshot_ptr from) {
 }  // namespace
 
 promise<snapshot_ptr> open_saved(object_store& into, std::string file) {
-  promise<> restoring = restore(into, std::move(file));
+  pack_limits limits;
+  limits.object_bytes = UINT32_MAX;  // as `--max-object` may have let in
+  promise<> restoring = restore(into, std::move(file), limits);
   co_await restoring;
   co_return into.current();
 }
@@ -165,9 +186,11 @@ promise<int> log_command(const arguments& given, output& out) {
   std::vector<std::string> asked = given.revisions;
   if (asked.empty()) asked.emplace_back("HEAD");
   for (const std::string& text : asked) {
-    promise<object_id> finding = get_revision(from, text + "^{commit}");
-    tips.push_back(co_await std::move(finding));
+    promise<std::optional<object_id>> finding = commit_of(from, text);
+    const std::optional<object_id> tip = co_await std::move(finding);
+    if (tip) tips.push_back(*tip);
   }
+  if (tips.empty()) co_return 0;
   promise<short_names> naming = make_short_names(from);
   const short_names names = co_await std::move(naming);
   promise<mailmap> mapping = read_mailmap(from);

@@ -37,11 +37,13 @@ std::vector<std::string> wanted_names(const std::string& branch) {
   return {"refs/heads/" + branch, "refs/tags/" + branch};
 }
 
-// What to fetch, of what the server has, which is sorted.
-void choose_tip(clone_result& result, const std::string& branch) {
+// What to fetch, of what the server has, which is sorted. Where HEAD names no commit, it may be
+// that only other refs are wanted.
+void choose_tip(clone_result& result, const std::string& branch, bool may_be_none) {
   for (const std::string& name : wanted_names(branch)) {
     const auto at = detail::ref_from(result.refs, name);
     if (at == result.refs.end() || at->name != name) continue;
+    if (at->id.is_zero()) break;  // HEAD, of a branch that is not there
     result.tip = at->id;
     result.ref = at->symbolic_target.empty() ? at->name : at->symbolic_target;
     return;
@@ -50,6 +52,7 @@ void choose_tip(clone_result& result, const std::string& branch) {
     throw failure(reason::not_found,
                   "branch \"" + printable(branch) + "\" is not in the repository");
   }
+  if (may_be_none) return;
   const auto first = detail::ref_from(result.refs, "refs/heads/");
   const bool has_branches = first != result.refs.end() && first->name.starts_with("refs/heads/");
   if (has_branches) throw failure(reason::not_found, "its HEAD names no commit: name a branch");
@@ -81,12 +84,17 @@ promise<std::vector<reference>> list_refs(clone_session& s, advertisement& from)
   ls_refs_reader answer(prefixes, s.options.protocol);
   promise<> read = read_message(s, answer, "while it listed its refs");
   co_await read;
+  if (!answer.unborn_head().empty()) {
+    answer.refs().push_back({"HEAD", object_id(), answer.unborn_head()});
+  }
   promise<std::vector<reference>> taken = take_all(answer.refs());
   co_return co_await std::move(taken);
 }
 
-// A clone that has no commit at its tip, or not its tree, is of no use to anybody.
+// A clone that has no commit at its tip, or not its tree, is of no use to anybody. Without a tip
+// only other refs came.
 void check_tip(const clone_session& s, const clone_result& result) {
+  if (result.is_empty()) return;
   if (s.known && s.known->find_object(result.tip)) return;  // only older history came
   const std::optional<std::uint32_t> n = result.objects->find(result.tip);
   if (!n) throw failure(reason::corrupt, "pack: the tip " + result.tip.hex() + " is not in it");
@@ -105,6 +113,7 @@ promise<std::vector<object_id>> wanted_ids(const clone_session& s, const clone_r
   std::vector<object_id> wants;
   if (!how.also.empty()) wants.reserve(result.refs.size());
   const auto add = [&](const object_id& id) {
+    if (id.is_zero()) return;  // an unborn HEAD
     if (wants_more || !s.known || !s.known->find_object(id)) wants.push_back(id);
   };
   add(result.tip);
@@ -209,15 +218,11 @@ promise<> converse(clone_session& s, clone_result& result) {
   result.refs = co_await std::move(listed);
   promise<> sorted = detail::sort_refs(result.refs);
   co_await sorted;
-  choose_tip(result, s.url.branch);
-  std::vector<object_id> wants;
-  if (!result.is_empty()) {
-    promise<std::vector<object_id>> choosing = wanted_ids(s, result);
-    wants = co_await std::move(choosing);
-  }
-  const bool has_all = s.known && wants.empty();
-  if (has_all) result.shallow = s.known->shallow;
-  if (result.is_empty() || has_all) {
+  choose_tip(result, s.url.branch, !s.options.also.empty());
+  promise<std::vector<object_id>> choosing = wanted_ids(s, result);
+  std::vector<object_id> wants = co_await std::move(choosing);
+  if (s.known && wants.empty()) result.shallow = s.known->shallow;
+  if (wants.empty()) {
     promise<> bye = send_text(s, "0000");
     co_await bye;
     co_return;

@@ -49,7 +49,7 @@ bool capabilities::offers(std::string_view name, std::string_view word) const {
 
 bool is_ref_name(std::string_view name) noexcept {
   if (name == "HEAD") return true;
-  if (!name.starts_with("refs/") || name.size() > 1024) return false;
+  if (!name.starts_with("refs/") || name.size() > longest_ref_name) return false;
   if (name.ends_with('/') || name.ends_with('.')) return false;
   for (const std::string_view never : {"..", "//", "@{", "/.", ".lock/"}) {
     if (name.find(never) != std::string_view::npos) return false;
@@ -156,6 +156,7 @@ bool ls_refs_reader::push(const pkt& p) {
   const std::string_view target =
       word.starts_with(key) ? word.substr(key.size()) : std::string_view();
   if (!is_ref_name(name) || (!target.empty() && !is_ref_name(target))) bad_line(line);
+  if (name == "HEAD" && std::exchange(has_head_, true)) bad_line(line);
   if (line.substr(0, space) == "unborn") {
     if (name == "HEAD") unborn_head_ = target;
     return false;

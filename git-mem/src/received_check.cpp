@@ -75,8 +75,10 @@ promise<> check_trees(snapshot_ptr in, const pack_links& links, object_id tip, s
     missing = co_await std::move(finding);
     if (!missing) co_return;
   }
-  promise<> walked = walk_tip(in, tip, !filter.empty());
-  co_await walked;  // says which path
+  if (!tip.is_zero()) {
+    promise<> walked = walk_tip(in, tip, !filter.empty());
+    co_await walked;  // says which path
+  }
   if (!missing) co_return;
   throw failure(reason::corrupt, "object " + missing->hex() + ", which a tree names, did not come");
 }

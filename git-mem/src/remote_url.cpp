@@ -98,6 +98,14 @@ void parse_ssh(remote_url& url, std::string_view rest) {
   check_ssh(url);
 }
 
+// Those of `[host:port]` and `[user@host]` are for the colon behind them; an IPv6 address keeps its
+// own.
+std::string_view out_of_brackets(std::string_view authority) {
+  const bool is_whole = authority.starts_with('[') && authority.ends_with(']');
+  const auto colons = std::count(authority.begin(), authority.end(), ':');
+  return is_whole && colons < 2 ? authority.substr(1, authority.size() - 2) : authority;
+}
+
 // `[user@]host:path`, where no slash is before the colon.
 bool parse_scp(remote_url& url, std::string_view text) {
   const std::size_t close = text.find(']');
@@ -106,7 +114,8 @@ bool parse_scp(remote_url& url, std::string_view text) {
   if (colon == std::string_view::npos || (!in_brackets && colon > text.find('/'))) return false;
   url.by = remote_url::transport::ssh;
   url.port = 0;
-  parse_authority(url, text.substr(0, colon));
+  parse_authority(url,
+                  in_brackets ? out_of_brackets(text.substr(0, colon)) : text.substr(0, colon));
   url.path = text.substr(colon + 1);
   if (url.path.empty()) refuse(url.text, "no path");
   if (url.path.starts_with(':')) refuse(url.text, "helpers of git are not run");  // ext::sh -c ..

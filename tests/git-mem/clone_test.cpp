@@ -176,9 +176,9 @@ TEST_CASE("clone_over takes a branch, a tag or a whole ref", "[git_mem][clone]")
 
 TEST_CASE("clone_over of an empty repository gives no tip", "[git_mem][clone]") {
   const temp_folder repo;
-  repo.run("git init -q .");
+  repo.run("git init -q -b odd .");
   capabilities can;
-  can.add("ls-refs");
+  can.add("ls-refs=unborn");
   repo.write("asked", ls_refs_request(can, {}));
   const int version = GENERATE(2, 0);
   const std::string answer = repo.output("GIT_PROTOCOL=version=" + std::to_string(version) +
@@ -187,6 +187,11 @@ TEST_CASE("clone_over of an empty repository gives no tip", "[git_mem][clone]") 
   CHECK(o.error == "");
   CHECK(o.result.is_empty());
   CHECK_FALSE(o.result.objects);
+  REQUIRE(o.result.refs.size() == (version == 2 ? 1 : 0));
+  if (version != 2) return;  // they do not tell
+  CHECK(o.result.refs[0].name == "HEAD");
+  CHECK(o.result.refs[0].id.is_zero());
+  CHECK(o.result.refs[0].symbolic_target == "refs/heads/odd");
 }
 
 TEST_CASE("clone_over says what is wrong with the other side", "[git_mem][clone]") {

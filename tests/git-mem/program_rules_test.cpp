@@ -42,6 +42,33 @@ TEST_CASE("fermata-git shows the modes of old trees as git does, and fetches acr
   check_same(folder, "rev-parse again HEAD^{tree}", "rev-parse HEAD^{tree}");
 }
 
+TEST_CASE("fermata-git keeps a HEAD whose branch is not there", "[git_mem][program]") {
+  const temp_folder folder;
+  folder.run("git init -q --bare -b trunk repo");
+  CHECK(told(folder, "clone repo --save store") == "an empty repository\nstatus 0\n");
+  folder.run(program() + "export store out; mkfifo said; " + program() +
+             "serve store --listen 127.0.0.1:0 > said & pid=$!; trap 'kill $pid' EXIT; "
+             "read word url < said && git clone -q $url cloned 2>/dev/null");
+  CHECK(read_file(folder.path() / "out/HEAD") == "ref: refs/heads/trunk\n");
+  CHECK(folder.output("git -C cloned symbolic-ref HEAD") == "refs/heads/trunk\n");
+  CHECK_THAT(told(folder, "log store"),
+             Catch::Contains("it stands for refs/heads/trunk, which is not there"));
+
+  folder.run(
+      "git init -q -b other w && git -C w commit -q --allow-empty -m 1 && "
+      "git -C w push -q ../repo other");
+  CHECK(told(folder, "clone repo") ==
+        "fermata-git: cannot clone repo: its HEAD names no commit: name a branch\nstatus 1\n");
+  CHECK(told(folder, "clone repo --also refs/ --save more") ==
+        "HEAD stands for refs/heads/trunk, which is not there\nstatus 0\n");
+  check_same(folder, "log more other", "log other");
+  folder.run(program() + "fetch store repo --also refs/heads/");
+  check_same(folder, "rev-parse store other", "rev-parse other");
+  folder.run("git -C w push -q ../repo other:trunk && " + program() +
+             "fetch more repo --also refs/heads/");
+  check_same(folder, "rev-parse more HEAD", "rev-parse HEAD");
+}
+
 TEST_CASE("fermata-git push looks for short names at the remote first", "[git_mem][program]") {
   const temp_folder folder;
   folder.run(
@@ -109,4 +136,45 @@ TEST_CASE("fermata-git export leaves nothing of what it cannot make", "[git_mem]
     CHECK_THAT(limited, Catch::EndsWith("file too large (uv EFBIG)\nstatus 1\n"));
     folder.run(program() + "export store " + to + " && git -C " + to + " fsck --full --strict");
   }
+}
+
+TEST_CASE("fermata-git takes larger objects where it is told to", "[git_mem][program]") {
+  const temp_folder folder;
+  folder.run(
+      "git init -q -b main repo && head -c 2000 /dev/urandom > repo/f && git -C repo add f && "
+      "git -C repo commit -q -m 1 && git -C repo pack-objects --all --stdout -q </dev/null >pack");
+  CHECK_THAT(told(folder, "clone repo --max-object 1k"), Catch::Contains("the limit is 1024"));
+  CHECK_THAT(told(folder, "index-pack pack --max-object 1k"), Catch::Contains("the limit is 1024"));
+  folder.run(program() + "clone repo --max-object 2k --save store");
+  CHECK_THAT(told(folder, "fetch store repo --max-object 4g"), Catch::EndsWith("status 2\n"));
+  folder.run(program() + "fetch store repo --max-object 4095m");
+}
+
+TEST_CASE("fermata-git log of what has no commits shows none, as git does", "[git_mem][program]") {
+  const temp_folder folder;
+  folder.run(
+      "git init -q -b main repo && cd repo && echo 1 > f && git add f && git commit -q -m 1 && "
+      "git tag blob HEAD:f && git tag -a -m t tree HEAD^{tree}");
+  folder.run(program() + "clone repo --save store --also refs/");
+  for (const std::string what : {"blob", "tree", "HEAD:f"}) {
+    CHECK(told(folder, "log store " + what) == "status 0\n");
+  }
+  check_same(folder, "log store blob HEAD", "log blob HEAD");
+  CHECK_THAT(told(folder, "log store none"), Catch::EndsWith("status 1\n"));
+}
+
+TEST_CASE("fermata-git fetch names the files that differ", "[git_mem][program]") {
+  const temp_folder folder;
+  folder.run(
+      "git init -q -b main repo && cd repo && echo 1 > f && echo 1 > g && git add . && "
+      "git commit -q -m 1");
+  folder.run(program() +
+             "clone repo --save store && cp store before && cd repo && rm f && "
+             "echo 2 > g && echo 3 > h && git add -A . && git commit -q -m 2");
+  CHECK_THAT(told(folder, "fetch store repo --name-status"),
+             Catch::EndsWith(" forward\nD\tf\nM\tg\nA\th\nstatus 0\n"));
+  folder.run("git -C repo commit -q --amend -m 3");
+  CHECK_THAT(told(folder, "fetch store repo"), Catch::EndsWith(" rewritten\nstatus 0\n"));
+  folder.run("mkdir a:b && git clone -q --bare repo a:b/c.git && git clone -q --bare repo a:c.git");
+  CHECK_THAT(told(folder, "clone a:c.git"), Catch::EndsWith("status 0\n"));
 }

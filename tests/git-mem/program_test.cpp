@@ -219,7 +219,7 @@ TEST_CASE("fermata-git says in one line what is wrong", "[git_mem][program]") {
   CHECK(told(folder, "log none") ==
         "fermata-git: cannot open none: no such file or directory (uv ENOENT)\nstatus 1\n");
   CHECK(told(folder, "log store nope") ==
-        "fermata-git: \"nope^{commit}\": no ref and no object has this name\nstatus 1\n");
+        "fermata-git: \"nope\": no ref and no object has this name\nstatus 1\n");
   folder.write("damaged", "x");
   CHECK(told(folder, "log damaged") ==
         "fermata-git: cannot restore damaged: byte 0: this is no saved store\nstatus 1\n");
@@ -327,6 +327,6 @@ TEST_CASE("fermata-git push moves refs, or says why not", "[git_mem][program]") 
   CHECK_THAT(hooked, Catch::Contains("refs/heads/other refused: the remote refused: hook "
                                      "declined\n"));
   CHECK_THAT(told(folder, "push store to.git nope"),
-             Catch::StartsWith("fermata-git: \"nope^{commit}\": no ref has this name"));
+             Catch::StartsWith("fermata-git: \"nope\": no ref has this name"));
   CHECK_THAT(told(folder, "push store to.git main --expect x"), Catch::EndsWith("status 2\n"));
 }

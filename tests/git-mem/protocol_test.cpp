@@ -151,6 +151,12 @@ TEST_CASE("remote_url reads http, ssh and the forms of scp", "[git_mem][url]") {
   CHECK(c.path == "ocaml/opam.git");
   CHECK(c.branch == "master");
   CHECK(remote_url::parse("[::1]:r").host == "::1");
+  const remote_url d = remote_url::parse("[git@host:33]:r");
+  CHECK(d.user == "git");
+  CHECK(d.host == "host");
+  CHECK(d.port == 33);
+  CHECK(d.path == "r");
+  CHECK(remote_url::parse("[host]:r").port == 0);
   CHECK(remote_url::parse("./h:r").by == transport::local);
 }
 
@@ -274,6 +280,9 @@ TEST_CASE("ref names follow git check-ref-format", "[git_mem][protocol]") {
     INFO(bad);
     CHECK_FALSE(is_ref_name(bad));
   }
+  const std::string longest = "refs/" + std::string(longest_ref_name - 5, 'a');
+  CHECK(is_ref_name(longest));
+  CHECK_FALSE(is_ref_name(longest + "a"));
 }
 
 TEST_CASE("ls-refs asks for prefixes and filters the answer again", "[git_mem][protocol]") {
@@ -295,6 +304,7 @@ TEST_CASE("ls-refs asks for prefixes and filters the answer again", "[git_mem][p
   CHECK_FALSE(empty.push(line("unborn HEAD symref-target:refs/heads/main")));
   CHECK(empty.push(flush));
   CHECK(empty.unborn_head() == "refs/heads/main");
+  CHECK_THROWS_AS(empty.push(line("unborn HEAD symref-target:refs/heads/main")), failure);
   ls_refs_reader hostile;
   CHECK_THROWS_WITH(hostile.push(line(id_text('1') + " ../../etc")),
                     Catch::StartsWith("unexpected line"));

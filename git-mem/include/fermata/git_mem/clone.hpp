@@ -84,9 +84,12 @@ struct clone_options {
 struct clone_result {
   clone_result() {}
 
-  std::vector<reference> refs;  ///< HEAD and what was asked for, sorted by name
-  std::string ref;              ///< what was cloned: "refs/heads/master"
-  object_id tip;                ///< zero if the repository is empty
+  /// HEAD and what was asked for, sorted by name. HEAD has the zero id where what it stands for is
+  /// not there and the server tells so (protocol 2).
+  std::vector<reference> refs;
+  std::string ref;  ///< what was cloned: "refs/heads/master"
+  /// Zero if the repository is empty, or its HEAD names no commit and others came (`also`).
+  object_id tip;
   std::vector<object_id> shallow;
   std::unique_ptr<pack> objects;
   pack_progress progress;

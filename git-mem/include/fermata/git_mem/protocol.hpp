@@ -46,6 +46,9 @@ private:
   std::vector<std::string> all_;
 };
 
+/// What fits into a packet beside an object's name and what a server can.
+inline constexpr std::size_t longest_ref_name = 64'000;
+
 /// Is this a name that a ref may have (git check-ref-format, or HEAD)?
 [[nodiscard]] bool is_ref_name(std::string_view name) noexcept;
 
@@ -91,13 +94,14 @@ public:
 
   /// Servers may ignore the prefixes: these are filtered again.
   [[nodiscard]] std::deque<reference>& refs() noexcept { return refs_; }
-  /// What HEAD stands for in an empty repository.
+  /// What HEAD stands for where that is not there.
   [[nodiscard]] const std::string& unborn_head() const noexcept { return unborn_head_; }
 
 private:
   std::vector<std::string> prefixes_;
   protocol_limits limits_;
   std::deque<reference> refs_;  // growing moves none of them
+  bool has_head_ = false;
   std::string unborn_head_;
   std::uint64_t bytes_ = 0;
 };
