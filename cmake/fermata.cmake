@@ -102,6 +102,18 @@ function(fermata_install_pkg_config PC_NAME PC_DESCRIPTION requires)
           DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dev)
 endfunction()
 
+# fermata_add_manual(fermata-git COMPONENT tools): packaging/fermata-git.1, compressed and installed.
+function(fermata_add_manual name)
+  cmake_parse_arguments(arg "" "COMPONENT" "" ${ARGN})
+  set(from ${CMAKE_CURRENT_SOURCE_DIR}/packaging/${name}.1)
+  set(to ${CMAKE_CURRENT_BINARY_DIR}/${name}.1.gz)
+  add_custom_command(OUTPUT ${to} DEPENDS ${from} VERBATIM
+    COMMAND sh -c "gzip -9nc \"$1\" > \"$2\"" sh ${from} ${to}
+    COMMENT "the manual of ${name}")
+  add_custom_target(${name}-manual ALL DEPENDS ${to})
+  install(FILES ${to} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT ${arg_COMPONENT})
+endfunction()
+
 # fermata_add_program(fermata-mirror SOURCES programs/x.cpp LIBRARIES fermata::mirror)
 # COMPONENT names the package that it is installed with; "tools" where none is given.
 function(fermata_add_program name)

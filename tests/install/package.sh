@@ -67,6 +67,9 @@ for program in fermata-probe fermata-git; do
     *) fail "$program does not run" ;;
   esac
 done
+for program in fermata-probe fermata-git; do
+  gzip -t "$work/tools/usr/share/man/man1/$program.1.gz" || fail "$program: no manual"
+done
 dpkg-deb -x "$mirror" "$work/mirror"
 for library in libc6 libstdc++6 libuv1 libcurl4; do
   case $(dpkg-deb -f "$mirror" Depends) in
