@@ -111,7 +111,8 @@ public:
   void set_queue_limit(std::size_t jobs);
 
   /// Appends `job` to its lane. Throws: std::system_error where no thread can be started and none
-  /// runs, `contract_error` where the lane is another pool's; then the job is untouched.
+  /// runs, `contract_error` where the lane is another pool's or the pool has ended; then the job is
+  /// untouched.
   void submit(worker_lane& lane, pool_job& job);
   void submit(pool_job& job) { submit(default_lane(), job); }
   /// The same with a function, which is destroyed on the worker; what it throws ends the program.

@@ -8,7 +8,8 @@
 /// Pauses:   long inputs are scanned and copied in pieces of 128 KiB with a pause between two.
 /// Thread:   loop.
 /// Rejects:  what the stream rejects with; `limit_reached`; `unexpected_end`; `cancelled`.
-/// Cancel:   immediate; nothing is lost but where it is said.
+/// Cancel:   immediate; nothing is lost but where it is said. The next operation may begin once the
+///           cancelled promise has settled: await it first.
 /// Lifetime: the stream outlives its reader and writer. What is under way when these end is
 ///           rejected with `cancelled` once the stream has let go; so is a `line_sequence`.
 #pragma once

@@ -4,8 +4,10 @@
 /// Shape:    a coroutine that returns `async_generator<T>` may `co_yield` and `co_await`. It begins
 ///           at the first `co_await g.next()`, which gives the next item, and nothing at the end.
 ///           Dropped between two items it is destroyed at once; one that waits is cancelled, and
-///           ends by itself. `close()` waits for the end: the body sees `cancelled` at its
-///           `co_yield`, so that it may wait while it cleans up.
+///           ends by itself. While somebody waits for the promise of a `next` it goes on instead,
+///           gives that item, and is destroyed then; who wants its end cancels that promise.
+///           `close()` waits for the end: the body sees `cancelled` at its `co_yield`, so that it
+///           may wait while it cleans up.
 /// Pauses:   `next` checks the slice, once an item.
 /// Thread:   loop.
 /// Rejects:  `next`: with what the body throws, once; then there is nothing more. A cancel of a

@@ -7,9 +7,10 @@
 ///           thread: the await of each read and write checks the slice.
 /// Thread:   loop.
 /// Rejects:  `error` with the system's code (`cannot read from 127.0.0.1:8080: ...`); `cancelled`.
-/// Cancel:   of a read or write is immediate and leaves the stream usable. A cancelled read has
-///           taken no bytes; a cancelled write may have sent a part: `counts()` before and after
-///           tell how much.
+/// Cancel:   of a read or write is immediate and leaves the stream usable. The direction is free
+///           once the cancelled promise has settled: await it before the next read or write. A
+///           cancelled read has taken no bytes; a cancelled write may have sent a part: `counts()`
+///           before and after tell how much.
 /// Lifetime: the bytes that are read into or written live until the promise has settled. A stream
 ///           that is destroyed closes: its promises settle with `cancelled`.
 #pragma once

@@ -8,7 +8,8 @@
 /// Thread:   loop.
 /// Rejects:  `error` with the code (`cannot send 70000 bytes to 127.0.0.1:9: message too long (uv
 ///           EMSGSIZE)`), and the socket stays usable; `cancelled`; `loop_closed`.
-/// Cancel:   immediate; no datagram is lost or sent by halves.
+/// Cancel:   immediate; no datagram is lost or sent by halves. The direction is free once the
+///           cancelled promise has settled: await it before the next one.
 /// Lifetime: the bytes live until the promise has settled. A socket that is destroyed closes: its
 ///           promises settle with `cancelled`.
 #pragma once
