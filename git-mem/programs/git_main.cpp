@@ -97,8 +97,8 @@ void add_extent(CLI::App* to, arguments& given) {
 void add_most(CLI::App* to, arguments& given) {
   constexpr std::uint64_t most = 0xffffffff;  // what a pack of ours can hold
   to->add_option("--max-object", given.max_object, "the largest object that is taken, below 4g")
-      ->transform(CLI::AsSizeValue(false))
-      ->check(CLI::Range(std::uint64_t{1}, most))
+      ->transform(CLI::AsSizeValue(false).description(""))  // the name of the type says enough
+      ->check(CLI::Range(std::uint64_t{1}, most).description(""))
       ->type_name("SIZE")
       ->default_str("128m");
 }

@@ -293,8 +293,13 @@ promise<push_result> converse(pushing& p) {
   if (p.there.version == 2) {
     throw failure(reason::protocol, "the server speaks version 2, in which nothing is pushed");
   }
-  promise<> resolved = detail::resolve_short_names(p.what, p.there.refs);
-  co_await resolved;
+  promise<std::string> resolving = detail::resolve_short_names(p.what, p.there.refs);
+  const std::string fault = co_await std::move(resolving);
+  if (!fault.empty()) {
+    promise<> bye = detail::send_text(p.in, "0000");
+    co_await bye;
+    throw failure(reason::not_found, fault);
+  }
   promise<ref_numbers> numbering = check_commands(*p.from, p.what);
   p.numbers = co_await std::move(numbering);
   promise<> judged = judge_commands(p);

@@ -4,7 +4,6 @@
 
 #include "short_targets.hpp"
 
-#include <fermata/git_mem/failure.hpp>
 #include <fermata/git_mem/pkt_line.hpp>
 #include <fermata/promise/pause.hpp>
 
@@ -32,7 +31,8 @@ void note(found& f, const std::string& ref, const std::string& name) {
 
 }  // namespace
 
-promise<> resolve_short_names(std::vector<push_command>& what, const std::deque<reference>& there) {
+promise<std::string> resolve_short_names(std::vector<push_command>& what,
+                                         const std::deque<reference>& there) {
   std::unordered_multimap<std::string, std::size_t> places;
   for (std::size_t i = 0; i < what.size(); ++i) {
     const std::string& name = what[i].short_name;
@@ -42,7 +42,7 @@ promise<> resolve_short_names(std::vector<push_command>& what, const std::deque<
     }
     co_await maybe_pause();
   }
-  if (places.empty()) co_return;
+  if (places.empty()) co_return std::string();
   std::vector<found> all(what.size());
   for (const reference& r : there) {
     const auto [first, last] = places.equal_range(r.name);
@@ -53,12 +53,12 @@ promise<> resolve_short_names(std::vector<push_command>& what, const std::deque<
   }
   for (std::size_t i = 0; i < what.size(); ++i) {
     if (all[i].count > 1) {
-      throw failure(reason::not_found,
-                    "\"" + printable(what[i].short_name) + "\" is more than one ref there");
+      co_return "\"" + printable(what[i].short_name) + "\" is more than one ref there";
     }
     if (all[i].count == 1) what[i].ref = all[i].ref;
     co_await maybe_pause();
   }
+  co_return std::string();
 }
 
 }  // namespace fermata::git_mem::detail

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <deque>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -21,7 +22,8 @@ inline constexpr std::array<std::array<std::string_view, 2>, 6> short_ref_places
      {"refs/remotes/", ""},
      {"refs/remotes/", "/HEAD"}}};
 
-// Puts the ref that is meant where the remote has one. Throws: `failure` where it has several.
-promise<> resolve_short_names(std::vector<push_command>& what, const std::deque<reference>& there);
+// Puts the ref that is meant where the remote has one. Gives what is wrong where it has several.
+promise<std::string> resolve_short_names(std::vector<push_command>& what,
+                                         const std::deque<reference>& there);
 
 }  // namespace fermata::git_mem::detail
