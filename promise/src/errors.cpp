@@ -90,6 +90,11 @@ std::error_code code_of(const std::exception_ptr& e) {
 cancelled::cancelled(std::string_view why)
     : text_(std::make_shared<const std::string>(fmt::format("cancelled: {}", why))) {}
 
+std::string_view cancelled::reason() const noexcept {
+  if (text_ == nullptr) return {};
+  return std::string_view(*text_).substr(std::string_view("cancelled: ").size());
+}
+
 // Never destroyed: loops of other static objects may still cancel at the end of the program.
 const std::exception_ptr& detail::plain_cancelled() noexcept {
   static const auto& one = *new std::exception_ptr(std::make_exception_ptr(cancelled()));

@@ -46,6 +46,7 @@ void scope::adopt(std::unique_ptr<child> c, detail::state_base& s) {
   if (kept.kind_ == kind::daemon) ++daemons_;
   kept.place_ = children_.insert(children_.end(), std::move(c));
   if (!s.is_pending()) {
+    kept.is_asked_ = is_meant(kept);
     ended(kept, s.error());
     return;
   }
@@ -56,10 +57,15 @@ void scope::adopt(std::unique_ptr<child> c, detail::state_base& s) {
 }
 
 void scope::ended(child& c, std::exception_ptr e) noexcept {
-  if (c.kind_ == kind::daemon) --daemons_;
+  const bool was_cancelled = fermata::is_cancelled(e);
+  if (c.kind_ == kind::daemon) {
+    --daemons_;
+  } else if (was_cancelled && c.is_asked_) {
+    is_cut_short_ = true;
+  }
   if (next_ == c.place_) ++next_;
   children_.erase(c.place_);
-  if (e && !fermata::is_cancelled(e)) fail(std::move(e));
+  if (e && !was_cancelled) fail(std::move(e));
   if (!all_ended_) return;
   if (children_.empty()) {
     all_ended_.resolve();
@@ -73,6 +79,11 @@ void scope::ended(child& c, std::exception_ptr e) noexcept {
 void scope::fail(std::exception_ptr e) {
   failures_.push_back(detail::some_error(std::move(e)));
   cancel();
+}
+
+void scope::body_was_cancelled(const cancelled& c) noexcept {
+  is_cut_short_ = true;
+  cancel(c.reason());
 }
 
 void scope::cancel(std::string_view why) noexcept {
@@ -108,7 +119,7 @@ void scope::ask_some(std::size_t most) noexcept {
     if (detail::state_base* s = detail::cancel_or_leave(c)) {
       detail::cancel_state(s);
     } else {
-      ended(c, nullptr);
+      ended(c, detail::plain_cancelled());
     }
   }
   --task.nesting;
@@ -140,6 +151,7 @@ cancelled scope::reason() const { return why_.empty() ? cancelled() : cancelled(
 
 void scope::throw_failures() {
   if (!failures_.empty()) std::rethrow_exception(detail::sum_of(std::move(failures_)));
+  if (is_cut_short_) throw reason();
 }
 
 // ---- the end ----

@@ -5,6 +5,7 @@
 #include "file_support.hpp"
 #include "stream_support.hpp"
 #include "support/written_sites.hpp"
+#include "waits_for.hpp"
 
 #include <fermata/promise/buffered.hpp>
 #include <fermata/promise/cancel.hpp>
@@ -201,7 +202,9 @@ promise<> end_many() {
     s.cancel();
     return fermata::ready();
   });
-  co_await scoped;
+  promise<std::string> ended = fermata::testing::waits_for(scoped);
+  const std::string how = co_await ended;
+  if (how != "cancelled") throw fermata::error("the scope was cancelled: " + how);
 }
 
 // Function by function, how many there are.

@@ -25,6 +25,8 @@ public:
   [[nodiscard]] const char* what() const noexcept {
     return text_ == nullptr ? "cancelled" : text_->c_str();
   }
+  /// What was given; empty where nothing was.
+  [[nodiscard]] std::string_view reason() const noexcept;
 
 private:
   std::shared_ptr<const std::string> text_;

@@ -3,13 +3,15 @@
 ///
 /// Shape:    `scope::run(body)` calls `body(scope&) -> promise<T>`; what it forks runs beside it.
 ///           The result settles when the body and all children have ended and the release hooks
-///           have run. One failure cancels all the rest; a cancel of the result cancels all.
+///           have run. One failure cancels all the rest; a cancel of the result cancels all, also
+///           when the body has ended and only children are left.
 /// Pauses:   may, while more than 256 children are told of a cancel.
 /// Thread:   loop.
 /// Rejects:  with the failures of the body and of forked children (`multiple_errors` for several,
 ///           but one `loop_closed` where all of them are that), `timed_out` where the time limit
-///           was over, else `cancelled` where the body was cancelled. A child's `cancelled` is no
-///           failure.
+///           was over, else `cancelled` where the body was cancelled, or where a cancel of the
+///           scope has kept a child from its end or from its start. Daemons do not count, nor does
+///           a child that ended normally in spite of the cancel, or in `cancelled` without one.
 /// Cost:     a child is two allocations beside its own, and one reading of the clock.
 /// Lifetime: the scope ends with the result; callables live until their promise has settled.
 #pragma once
@@ -85,7 +87,7 @@ public:
   bool remove_hook(hook_id id) { return hooks_.erase(id) > 0; }
 
   /// Cancels the body and every child, once. The reason stands in `dump`, and in the `cancelled`
-  /// that the result rejects with.
+  /// that the result rejects with; but it does not where all end normally in spite of this.
   void cancel(std::string_view why = {}) noexcept;
   /// The same with a failure of its own.
   void fail(std::exception_ptr e);
@@ -160,6 +162,7 @@ private:
   void limit(const std::optional<std::chrono::nanoseconds>& d);
   void adopt(std::unique_ptr<child> c, detail::state_base& s);
   void ended(child& c, std::exception_ptr e) noexcept;
+  void body_was_cancelled(const cancelled& c) noexcept;
   void ask_all(asked whom) noexcept;
   void ask_some(std::size_t most) noexcept;
   [[nodiscard]] bool is_meant(const child& c) const noexcept {
@@ -187,6 +190,7 @@ private:
   asking asking_{*this};
   asked asked_ = asked::nobody;
   bool is_cancelled_ = false;
+  bool is_cut_short_ = false;  // the body or a child has not ended or begun because of a cancel
 };
 
 template <typename F>
@@ -211,23 +215,20 @@ auto scope::run(scope_options options, F body) -> std::invoke_result_t<F&, scope
   auto main = call(body, s);
   s.body_ = &detail::access::root(main);
   if (s.is_cancelled_) fermata::cancel(main);
-  bool was_cancelled = false;
   try {
     co_await main;
-  } catch (const cancelled&) {
-    was_cancelled = true;
+  } catch (const cancelled& c) {
+    s.body_was_cancelled(c);
   } catch (...) {
     s.fail(std::current_exception());
   }
   s.body_ = nullptr;
-  if (was_cancelled) s.cancel();
   promise<> children = s.children_ended();
   co_await children;
   s.limit_.reset();
   promise<> hooks = s.released();
   co_await hooks;
   s.throw_failures();
-  if (was_cancelled) throw s.reason();
   co_return co_await std::move(main);
 }
 
@@ -235,7 +236,10 @@ template <typename F>
 void scope::start(std::string name, F f, kind k, const site& at) {
   static_assert(detail::any_promise<std::invoke_result_t<F&>>,
                 "what a scope forks returns a promise");
-  if (is_cancelled_) return;
+  if (is_cancelled_) {
+    is_cut_short_ = is_cut_short_ || k == kind::child;
+    return;
+  }
   detail::note_site(at);  // where the child is until its first check
   auto c = std::make_unique<child_of<F>>(*this, std::move(name), k, at, std::move(f));
   const promise<> p = c->begin();
@@ -245,13 +249,16 @@ void scope::start(std::string name, F f, kind k, const site& at) {
 template <typename F>
 auto scope::fork_promise(std::string name, F f, site at) -> std::invoke_result_t<F&> {
   using out = detail::promised_t<std::invoke_result_t<F&>>;
-  if (is_cancelled_) return rejected<out>(reason());
+  if (is_cancelled_) {
+    is_cut_short_ = true;
+    return rejected<out>(reason());
+  }
   detail::note_site(at);
   auto c = std::make_unique<child_of<F>>(*this, std::move(name), kind::child, at, std::move(f));
   const promise<out> p = c->begin();
   const promise<> end = detail::then<void>(p, [](promise<out> settled) {
-    static_cast<void>(settled);
-    return ready();
+    const std::exception_ptr e = detail::access::root(settled).peek_error();
+    return fermata::is_cancelled(e) ? rejected<>(e) : ready();
   });
   adopt(std::move(c), detail::access::root(end));
   return p;
