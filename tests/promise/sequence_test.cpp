@@ -218,6 +218,55 @@ TEST_CASE("sequence: one failure in for_each cancels the others", "[promise][seq
   CHECK(loop.now().time_since_epoch() < 1h);
 }
 
+TEST_CASE("sequence: for_each that was cancelled does not say that all is handled",
+          "[promise][sequence]") {
+  const std::size_t at_once = GENERATE(std::size_t{1}, std::size_t{3}, std::size_t{9});
+  test_loop loop(options_of_run());
+  int handled = 0;
+  const auto job = [&](int) -> promise<> {
+    co_await fermata::sleep_for(1h);
+    ++handled;
+  };
+  // With nine at once the source has ended long before.
+  const auto late = [&] {
+    return fermata::with_timeout(5ms, sequence::for_each(count(3), job, at_once));
+  };
+  CHECK_THROWS_WITH(loop.run(late), "timed out after 5 ms");
+  CHECK(handled == 0);
+  const auto run = [&]() -> promise<std::string> {
+    promise<> p = sequence::for_each(count(3), job, at_once);
+    promise<std::string> end = waits_for(p);
+    co_await fermata::sleep_for(1ms);
+    fermata::cancel(p);
+    co_return co_await end;
+  };
+  CHECK(loop.run(run) == "cancelled");
+  CHECK(handled == 0);
+}
+
+TEST_CASE("sequence: an item that ends in cancelled ends for_each", "[promise][sequence]") {
+  const std::size_t at_once = GENERATE(std::size_t{1}, std::size_t{2}, std::size_t{9});
+  test_loop loop(options_of_run());
+  int begun = 0;
+  const auto job = [&](int n) -> promise<> {
+    ++begun;
+    if (n == 2) throw fermata::cancelled("two");
+    co_await fermata::sleep_for(n == 1 ? 0ms : 1h);
+  };
+  const auto run = [&]() -> promise<std::string> {
+    std::string how;
+    try {
+      promise<> all = sequence::for_each(count(1000), job, at_once);
+      co_await all;
+    } catch (const fermata::cancelled& c) {
+      how = c.what();
+    }
+    co_return how;
+  };
+  CHECK(loop.run(run) == "cancelled: two");
+  CHECK(begun == 2);
+}
+
 TEST_CASE("sequence: a channel is what others push to", "[promise][sequence]") {
   test_loop loop(options_of_run());
   const auto through = [] {

@@ -97,15 +97,28 @@ promise<> pump(async_generator<T> in, channel_writer<T> out) {
   }
 }
 
+/// One item. In `cancelled` it ends the others too, as it would where one ran at once.
+template <typename T, typename F>
+promise<> handle(scope& s, F& f, T item, [[maybe_unused]] semaphore::units place) {
+  try {
+    auto p = call(f, std::move(item));
+    co_await p;
+  } catch (const cancelled& c) {
+    s.cancel(c.reason());
+    throw;
+  }
+}
+
 template <typename T, typename F>
 promise<> feed(scope& s, async_generator<T>& in, F& f, semaphore& places) {
   for (;;) {
     semaphore::units place = co_await places.acquire();
     std::optional<T> item = co_await in.next();
     if (!item) co_return;
-    s.fork([&f, x = std::move(*item), held = std::move(place)]() mutable {
-      return call(f, std::move(x));
+    s.fork([&s, &f, x = std::move(*item), held = std::move(place)]() mutable {
+      return handle(s, f, std::move(x), std::move(held));
     });
+    if (s.is_cancelled()) co_return;
   }
 }
 
@@ -293,7 +306,8 @@ async_generator<T> merge(std::vector<async_generator<T>> sources) {
 // ---- consumers ----
 
 /// Calls `f(item)` for each item; where it gives promises at most `at_once` of them run at once,
-/// and the first failure cancels the others. Rejects: `contract_error` for 0 at once.
+/// and the first failure or cancel cancels the others. Rejects: `contract_error` for 0 at once;
+/// `cancelled` where an item was not handled to its end because of a cancel.
 template <typename T, typename F>
 promise<> for_each(async_generator<T> in, F f, std::size_t at_once = 1) {
   detail::check_at_once(at_once);
