@@ -178,6 +178,30 @@ TEST_CASE("list: the first failure cancels the rest and waits for it", "[promise
   }
 }
 
+TEST_CASE("list: an item that ends in cancelled ends the others, and its reason is told",
+          "[promise][list]") {
+  const std::size_t n = GENERATE(std::size_t{1}, std::size_t{3});
+  test_loop loop(options_of_run());
+  int begun = 0;
+  const auto item = [&](int i) -> promise<> {
+    ++begun;
+    if (i == 1) throw fermata::cancelled("me");
+    co_await fermata::sleep_for(i == 0 ? 0ms : 1h);
+  };
+  const auto run = [&]() -> promise<std::string> {
+    std::string how;
+    try {
+      promise<> all = list::iter(std::vector<int>{0, 1, 2, 3, 4, 5}, item, at_most(n));
+      co_await all;
+    } catch (const fermata::cancelled& c) {
+      how = c.what();
+    }
+    co_return how;
+  };
+  CHECK(loop.run(run) == "cancelled: me");
+  CHECK(begun <= 3);  // where every check pauses the third has begun
+}
+
 TEST_CASE("list: a cancel ends all that runs and starts nothing more", "[promise][list]") {
   for (const at_most n : {at_most(1), at_most(2), at_most::all}) {
     test_loop loop(options_of_run());

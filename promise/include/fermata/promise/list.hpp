@@ -85,40 +85,40 @@ public:
   }
   /// The rest is needless.
   void finish() noexcept { is_over_ = true; }
-  void done() noexcept { ++done_; }
-  /// Whether all items were taken and done, and not some left because of a cancel.
-  [[nodiscard]] bool is_complete() const { return !has_more() && done_ == index_; }
   [[nodiscard]] bool is_over() const noexcept { return is_over_; }
 
 private:
   std::ranges::iterator_t<R> at_;
   std::ranges::sentinel_t<R> end_;
   std::size_t index_ = 0;
-  std::size_t done_ = 0;
   bool is_over_ = false;
 };
 
 /// `Task` has `start(iterator&) -> promise<U>` and `took(index, iterator, U) -> bool`: whether the
-/// rest is needless.
+/// rest is needless. An item's `cancelled` ends the workers beside, as it would where this is alone.
 template <typename R, typename Task>
 promise<> work(cursor<R>& at, Task& task, scope* s) {
-  while (at.has_more()) {
-    const std::size_t i = at.index();
-    auto it = at.take();
-    auto started = task.start(it);
-    bool is_enough = false;
-    if constexpr (std::is_void_v<promised_t<decltype(started)>>) {
-      co_await started;
-    } else {
-      auto value = co_await std::move(started);
-      is_enough = task.took(i, it, std::move(value));
+  try {
+    while (at.has_more()) {
+      const std::size_t i = at.index();
+      auto it = at.take();
+      auto started = task.start(it);
+      bool is_enough = false;
+      if constexpr (std::is_void_v<promised_t<decltype(started)>>) {
+        co_await started;
+      } else {
+        auto value = co_await std::move(started);
+        is_enough = task.took(i, it, std::move(value));
+      }
+      if (is_enough) {
+        at.finish();
+        if (s != nullptr) s->cancel("the rest is needless");
+      }
+      co_await maybe_pause();
     }
-    at.done();
-    if (is_enough) {
-      at.finish();
-      if (s != nullptr) s->cancel("the rest is needless");
-    }
-    co_await maybe_pause();
+  } catch (const cancelled& c) {
+    if (s != nullptr) s->cancel(c.reason());
+    throw;
   }
 }
 
@@ -146,7 +146,6 @@ promise<> run(R& items, Task& task, at_most n) {
   } catch (const cancelled&) {
     if (!at.is_over()) throw;
   }
-  if (!at.is_over() && !at.is_complete()) throw cancelled();  // for a scope that is no failure
 }
 
 /// Lets many items go in bounded steps.
