@@ -54,7 +54,7 @@ void detached_job::work() noexcept {
   times_.begun = loop.trace().now_anywhere();
   times_.thread = pthread_self();
   {
-    const serving guard(loop);
+    const serving guard(loop, *this);
     const detached_values in_force(values_);
     call();
   }
@@ -82,10 +82,16 @@ state_base* detached_job::request_cancel() noexcept {
   if (lane_->pool().remove(*this)) {
     come_back();
     give_up(detail::plain_cancelled());
-  } else {
-    request_stop();
+    return nullptr;
   }
-  return nullptr;
+  request_stop();
+  is_asked_ = awaited_ == nullptr;
+  return awaited_;
+}
+
+void detached_job::waits_for(state_base* s) noexcept {
+  awaited_ = s;
+  if (s != nullptr && std::exchange(is_asked_, false)) cancel_state(s);
 }
 
 }  // namespace fermata::detail

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <fermata/promise/cancel.hpp>
 #include <fermata/promise/detach.hpp>
 #include <fermata/promise/pause.hpp>
 #include <fermata/promise/run_in_loop.hpp>
@@ -26,6 +27,11 @@ promise<std::unique_ptr<int>> after_a_pause(std::unique_ptr<int> value) {
   co_await fermata::pause();
   ++*value;
   co_return value;
+}
+
+promise<int> seven() {
+  co_await fermata::pause();
+  co_return 7;
 }
 
 template <typename F>
@@ -133,6 +139,63 @@ TEST_CASE("a thread of the user's own calls into a loop by its mailbox", "[promi
   std::string said;
   std::thread([&] { said = outcome([&] { run_in_loop(box, [] {}); }); }).join();
   CHECK(said == closed);
+}
+
+TEST_CASE("a cancel of a detached job reaches the promise that it waits for", "[promise][detach]") {
+  event_loop loop;
+  const auto run = [](bool takes_token) -> promise<std::string> {
+    auto [asked, settle] = fermata::make_promise<>();
+    std::string heard;
+    const auto wait = [&] {
+      try {
+        run_in_loop([&settle = settle] {
+          settle.resolve();  // the job waits now, or is about to
+          return fermata::never();
+        });
+      } catch (const fermata::cancelled&) {
+        heard = "heard";
+      }
+    };
+    promise<> job = takes_token ? detach([&](std::stop_token) { wait(); }) : detach(wait);
+    co_await asked;
+    fermata::cancel(job);
+    try {
+      co_await job;
+    } catch (const fermata::cancelled&) {
+      heard += ", cancelled";
+    }
+    co_return heard;
+  };
+  CHECK(loop.run([&] { return run(true); }) == "heard, cancelled");
+  CHECK(loop.run([&] { return run(false); }) == "heard");
+}
+
+TEST_CASE("a cancel that comes before a job waits for a promise is kept, once",
+          "[promise][detach]") {
+  event_loop loop;
+  std::string said;
+  const auto run = [&]() -> promise<> {
+    auto [begun, settle] = fermata::make_promise<>();
+    std::binary_semaphore go_on(0);
+    const auto job = [&] {
+      run_in_loop_no_wait([&settle = settle] { settle.resolve(); });
+      go_on.acquire();
+      said = run_in_loop([] { return std::string("called"); });
+      try {
+        run_in_loop([] { return fermata::never(); });
+      } catch (const fermata::cancelled&) {
+        said += ", cancelled";
+      }
+      said += ", " + std::to_string(run_in_loop([] { return seven(); }));
+    };
+    promise<> p = detach(job);
+    co_await begun;
+    fermata::cancel(p);
+    go_on.release();
+    co_await p;
+  };
+  loop.run(run);
+  CHECK(said == "called, cancelled, 7");
 }
 
 TEST_CASE("the end of a loop answers jobs that wait for it", "[promise][detach]") {

@@ -8,8 +8,9 @@
 /// Lanes:    `detach_in(lane, f, args...)` uses the queue and the share of threads of a lane:
 ///           `loop.pool().make_lane("disk", options)`.
 /// Cancel:   a job that has not started is taken out and the promise rejected at once. A job that
-///           runs has a stop requested through its token, and the promise settles when it has
-///           ended: with `cancelled` where it takes a token, else with its result.
+///           runs has a stop requested through its token, what it waits for in `run_in_loop` is
+///           cancelled, and the promise settles when it has ended: with `cancelled` where it takes
+///           a token, else with its result.
 /// End:      `~event_loop` requests a stop of the jobs that run, waits for them, drops the rest.
 /// Pauses:   never.
 /// Thread:   loop; `f` runs elsewhere and is destroyed there, its result is handed to the loop.
@@ -47,6 +48,8 @@ public:
 
   /// Without a lane: to the default one.
   void submit(worker_lane* lane) noexcept;
+  /// What the job waits for in `run_in_loop`: a cancel goes on to it. Thread: loop.
+  void waits_for(state_base* s) noexcept;
 
 protected:
   detached_job() noexcept : letter(true) {}
@@ -68,8 +71,10 @@ private:
   worker_lane* lane_ = nullptr;
   context_ptr task_;  // that has submitted it, until it is back
   job_times times_;
-  context::values_ptr values_;  // that it is called with
+  context::values_ptr values_;     // that it is called with
+  state_base* awaited_ = nullptr;  // on the loop, which the worker waits for meanwhile
   bool is_expected_ = false;
+  bool is_asked_ = false;  // to end, and nothing that it waited for has heard
 };
 
 template <typename F, typename... Args>

@@ -4,6 +4,10 @@
 /// Shape:    `f` is called on the loop; the worker waits for its result or, where it returns a
 ///           promise, for what that settles with. `run_in_loop_no_wait(f)` does not wait. Until
 ///           its first check reports of `f` name the line of the call.
+/// Cancel:   of the detached job goes on to the promise that `f` has returned, which should end
+///           then; so does, once, a cancel that came while the job waited for none. `no_cancel`
+///           keeps a promise from it. A plain function is called all the same. Only where the call
+///           goes to the job's own loop.
 /// Pauses:   it blocks the worker's thread, so it is refused on a thread that runs a loop.
 /// Thread:   the first form: within a detached job, whose loop is meant. With a mailbox: any thread
 ///           that runs no loop.
@@ -27,10 +31,12 @@ namespace fermata {
 
 namespace detail {
 
-/// While it lives, this thread runs a job of `loop`.
+class detached_job;
+
+/// While it lives, this thread runs `job` of `loop`.
 class serving {
 public:
-  explicit serving(event_loop& loop) noexcept;
+  serving(event_loop& loop, detached_job& job) noexcept;
   serving(const serving&) = delete;
   serving& operator=(const serving&) = delete;
   ~serving();
@@ -50,6 +56,8 @@ protected:
   ~blocking_call() = default;
   /// Calls the function; the answer is known, or waits for the promise. Thread: loop.
   virtual void call() = 0;
+  /// Where a cancel of the job that has called goes on to; nullptr: nowhere. Thread: loop.
+  void waits_for(state_base* s) noexcept;
   /// The last that the loop does with the call, which may be gone afterwards.
   void answer() noexcept;
 
@@ -61,6 +69,7 @@ private:
   void fail(std::exception_ptr why) noexcept;
 
   const std::source_location site_;
+  detached_job* job_ = nullptr;  // that has called, where this loop is its own
   std::mutex mutex_;
   std::condition_variable answered_;
   bool is_answered_ = false;
@@ -90,7 +99,10 @@ public:
 private:
   void call() override {
     if constexpr (is_async) {
-      when_settled(call_(), [this](given settled) {
+      given p = call_();
+      if (p.is_pending()) this->waits_for(&access::root(p));
+      when_settled(std::move(p), [this](given settled) {
+        this->waits_for(nullptr);
         take_from(std::move(settled));
         answer();
       });
