@@ -356,7 +356,7 @@ struct coroutine_promise<void> final : coroutine_state<void> {
 namespace fermata {
 
 template <typename T>
-auto tail(promise<T> p) {
+auto tail(promise<T>&& p) {
   return detail::tail_call<T>{std::move(p)};
 }
 
