@@ -291,6 +291,12 @@ TEST_CASE("with_context: each hop puts its text in front", "[promise][errors]") 
   };
   CHECK(loop.run(code) == -2);
   CHECK(loop.run([] { return fermata::with_context("x", fermata::ready(4)); }) == 4);
+  const std::string trace = loop.run([] {
+    const promise<> p = fermata::with_context("x", fermata::never());
+    return fermata::ready(fermata::async_trace(p));
+  });
+  CHECK_THAT(trace, Catch::Contains("retry_test.cpp:"));
+  CHECK_THAT(trace, !Catch::Contains("error_context.hpp"));
   const auto is_cancelled = [] {
     return fermata::with_context("x", fermata::rejected(fermata::cancelled()));
   };
