@@ -36,6 +36,8 @@ struct archive_core {
   [[nodiscard]] bool is_present(const wanted_archive& w) const;
   /// An archive came, went or changed: it is queued, or is no more.
   void look_at(const archive_hash& key);
+  /// What is stored no more: all that it was wanted as.
+  void look_at_all_of(const stored_archive& gone);
   void log(log_level level, const std::string& text) const { loop.log(level, "archives", text); }
 
   archive_options options;

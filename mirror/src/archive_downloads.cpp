@@ -86,6 +86,13 @@ void archive_core::look_at(const archive_hash& key) {
   if (known != remembered.end()) remembered.erase(known);
 }
 
+void archive_core::look_at_all_of(const stored_archive& gone) {
+  for (const archive_hash& h : gone.hashes) {
+    if (const auto w = catalogue.find(h)) look_at(w->key());
+  }
+  wake.set();
+}
+
 void start_download(const archive_core_ptr& c, const archive_hash& key) {
   if (c->queue.active().empty()) {
     c->batch = {c->loop.now(), c->loop.now(), c->downloaded, c->downloaded_bytes};

@@ -170,6 +170,7 @@ bool name_archive(const std::string& folder,
     const std::string to = folder + "/" + h.path();
     if (inode_of(to) == file) continue;
     named = true;
+    make_folder(parent(parent(to)));  // somebody may have removed that too
     make_folder(parent(to));
     const std::string beside = folder + "/.new/" + h.hex();
     ::unlink(beside.c_str());
@@ -196,6 +197,30 @@ void unname_archive(const std::string& folder, const stored_archive& a, bool asi
     if (inode_of(name) != file) continue;  // of another archive with the same md5, or gone
     if (::unlink(name.c_str()) != 0 && errno != ENOENT) fail("cannot remove " + name);
   }
+}
+
+recovery recover_archive(std::stop_token stop, std::string folder, stored_archive a) {
+  const std::string first = folder + "/" + a.key().path();
+  struct stat s {};
+  const bool is_there = ::lstat(first.c_str(), &s) == 0;
+  if (!is_there && errno != ENOENT) fail("cannot look at " + first);
+  if (is_there && S_ISREG(s.st_mode) && static_cast<std::uint64_t>(s.st_size) == a.size) {
+    return recovery::there;
+  }
+  for (const hash_kind kind : order) {
+    const std::string path = folder + "/" + a.hashes[static_cast<std::size_t>(kind)].path();
+    if (::lstat(path.c_str(), &s) != 0 || !S_ISREG(s.st_mode)) continue;
+    if (static_cast<std::uint64_t>(s.st_size) != a.size) continue;
+    archive_reading reading(path);
+    while (reading.step() != 0) {
+      if (stop.stop_requested()) return recovery::there;  // nobody waits any more
+    }
+    if (reading.finish().hashes != a.hashes) continue;
+    name_archive(folder, path, a.hashes);
+    return recovery::there;
+  }
+  unname_archive(folder, a, is_there);
+  return is_there ? recovery::damaged : recovery::missing;
 }
 
 found_archives find_archives(std::stop_token stop, const std::string& folder) {

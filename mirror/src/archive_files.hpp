@@ -63,6 +63,13 @@ bool name_archive(const std::string& folder,
                   const std::string& from,
                   const std::array<archive_hash, 3>& hashes);
 
+enum class recovery : std::uint8_t { there, missing, damaged };
+
+/// Gives an archive all its names again where one of them has its bytes; else takes all away, and
+/// keeps what stands in its place as FOLDER/damaged/<sha256>. A file that is as long as it was is
+/// taken for it.
+recovery recover_archive(std::stop_token stop, std::string folder, stored_archive a);
+
 /// Takes the names away, those that are of the same file as the first. With `aside` the file is
 /// kept as FOLDER/damaged/<sha256>.
 void unname_archive(const std::string& folder, const stored_archive& a, bool aside);

@@ -34,29 +34,56 @@ http::response no_archive(int status, const std::string& why, std::chrono::secon
   return r;
 }
 
-promise<http::response> serve_stored(archive_core_ptr c,
-                                     const http::request& r,
-                                     archive_hash key,
-                                     std::string path) {
-  promise<http::served_file> opening = c->files.open(std::move(path));
-  http::served_file file;
-  std::string failed;
-  try {
-    file = co_await std::move(opening);
-  } catch (const error& e) {
-    failed = e.what();
+struct opened_archive {
+  http::served_file file;  // none: it cannot be read, or is gone
+  bool is_gone = false;
+};
+
+// What cannot be opened, or is not as long as it was, is never served. Where it cannot be mended
+// it is wanted from here on as what was never stored.
+promise<opened_archive> open_stored(archive_core_ptr c, stored_archive a) {
+  const std::string path = c->store->path_of(a.key());
+  opened_archive o;
+  for (bool is_mended = false;; is_mended = true) {
+    std::string failed;
+    promise<http::served_file> opening = c->files.open(path);
+    try {
+      o.file = co_await std::move(opening);
+      if (o.file.size() == a.size) co_return o;
+      failed =
+          path + " has " + std::to_string(o.file.size()) + " bytes, not " + std::to_string(a.size);
+    } catch (const error& e) {
+      failed = e.what();
+    }
+    o.file = http::served_file();
+    c->files.forget(path);
+    if (!is_mended) {
+      promise<bool> mending = c->store->recover(a.key());
+      try {
+        const bool is_there = co_await mending;
+        o.is_gone = !is_there;
+      } catch (const error& e) {
+        failed += std::string("; ") + e.what();
+      }
+    }
+    if (!o.is_gone && !is_mended) continue;
+    c->log(o.is_gone ? log_level::warn : log_level::error, failed);
+    if (o.is_gone) c->look_at_all_of(a);
+    co_return o;
   }
-  if (!failed.empty()) {
-    c->log(log_level::error, failed);
-    co_return no_archive(503, "the archive cannot be read", std::chrono::seconds(30));
-  }
+}
+
+http::response answer_with(const http::request& r,
+                           const archive_hash& key,
+                           const http::served_file& file) {
+  if (!file) return no_archive(503, "the archive cannot be read", std::chrono::seconds(30));
   http::representation what = file.describe("application/octet-stream");
   what.etag = http::quoted_etag(key.hex());
   const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
   http::response out = http::serve(r, what, file, now);
   // What a 416 says is of the request, not of the archive.
   if (out.status < 400) out.headers.add("Cache-Control", kept_for_ever);
-  co_return out;
+  return out;
 }
 
 // The end of the try under way, or of one that begins now; nothing where it failed lately.
@@ -86,7 +113,12 @@ promise<http::response> serve_archive(archive_core_ptr c, const http::request& r
     co_return no_archive(503, "the archives are not open yet", std::chrono::seconds(2));
   }
   auto stored = c->store->find(*hash);
+  opened_archive opened;
   if (stored) {
+    promise<opened_archive> opening = open_stored(c, *stored);
+    opened = co_await std::move(opening);
+  }
+  if (stored && !opened.is_gone) {
     ++c->hits;
   } else {
     const auto wanted = c->catalogue.find(*hash);
@@ -108,10 +140,10 @@ promise<http::response> serve_archive(archive_core_ptr c, const http::request& r
     if (!stored) co_return say_missing(*c, key);
     --c->misses;
     ++c->fetched;
+    promise<opened_archive> opening = open_stored(c, *stored);
+    opened = co_await std::move(opening);
   }
-  promise<http::response> serving =
-      serve_stored(c, r, stored->key(), c->store->path_of(stored->key()));
-  co_return co_await std::move(serving);
+  co_return answer_with(r, stored->key(), opened.file);
 }
 
 }  // namespace fermata::mirror

@@ -170,6 +170,19 @@ promise<check_report> archive_store::check(std::uint64_t bytes_per_second,
   co_return report;
 }
 
+// It is forgotten only when its file is out of the way: who fetches it anew must not be disturbed.
+promise<bool> archive_store::recover(archive_hash key) {
+  const mutex::guard alone = co_await parts_->recovering.lock();
+  const auto a = find(key);
+  if (!a) co_return false;  // another has found that out
+  promise<recovery> recovering = detach(recover_archive, parts_->folder, *a);
+  const recovery r = co_await recovering;
+  if (r == recovery::there) co_return true;
+  if (r == recovery::damaged) ++parts_->counts.damaged;
+  parts_->forget(a->key());
+  co_return false;
+}
+
 promise<std::size_t> archive_store::collect(std::function<bool(const stored_archive&)> named,
                                             std::chrono::seconds keep,
                                             std::chrono::sys_seconds now) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <fermata/mirror/archive_store.hpp>
+#include <fermata/promise/mutex.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -69,6 +70,7 @@ struct archive_store::parts {
   std::map<archive_hash, std::chrono::sys_seconds> unnamed;  // by sha256: since when
   std::set<archive_hash> writing;                            // names that writers have now
   std::map<archive_hash, std::uint64_t> partial;             // nobody writes them now
+  mutex recovering;                                          // one at a time: several may ask
   std::uint64_t under_way = 0;                               // bytes of writers, and of `partial`
 };
 

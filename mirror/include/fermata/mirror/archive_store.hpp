@@ -144,6 +144,11 @@ public:
   promise<check_report> check(std::uint64_t bytes_per_second = 0,
                               std::function<void(const check_report&)> seen = {});
 
+  /// For one whose file cannot be opened, or is not as long as it was. Where another of its names
+  /// has it, read through, it gets all of them again. If none has, the store forgets it, and what
+  /// stands in its place is moved to FOLDER/damaged. Gives whether it is there.
+  promise<bool> recover(archive_hash key);
+
   /// Removes archives that no package has named for `keep`, in the order they are stored; `named`
   /// is asked for each, by any of its checksums. Gives how many were removed.
   promise<std::size_t> collect(std::function<bool(const stored_archive&)> named,
