@@ -28,7 +28,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -323,27 +322,14 @@ promise<ending> serve(const mirror_options& options,
   co_return stopped ? ending::whole : ending::cut;
 }
 
-// One line that is in a file or, where none is named, in the environment.
-std::string read_secret(const std::string& path) {
-  if (path.empty()) {
-    const char* given = std::getenv("FERMATA_UPDATE_SECRET");
-    return given == nullptr ? "" : given;
-  }
-  std::ifstream in(path);
-  std::string secret;
-  std::getline(in, secret);
-  while (secret.ends_with('\r') || secret.ends_with(' ')) secret.pop_back();
-  if (secret.empty()) throw fermata::error("cannot read a secret from " + path);
-  return secret;
-}
-
 fermata::mirror::service_options options_of(const mirror_options& given,
                                             const connection_limit& limit,
                                             voice& v) {
   fermata::mirror::service_options options = fermata::mirror::service_options_of(given);
+  fermata::mirror::check_ca_file(given);  // else each https would fail, one after another
   options.version = FERMATA_VERSION;
   options.http.most_connections = limit.fits;
-  options.update_secret = read_secret(given.update_secret_file);
+  options.update_secret = fermata::mirror::read_update_secret(given);
   options.on_phase = [&v](const fermata::mirror::phase_report&) { v.progress(); };  // its end
   options.on_served = [&v](const fermata::mirror::generation& g) { v.serving(g); };
   return options;

@@ -8,6 +8,7 @@
 
 #include <fermata/git_mem/remote_url.hpp>
 #include <fermata/loop/error.hpp>
+#include <fermata/mirror/pages.hpp>
 
 #include <fmt/format.h>
 
@@ -192,6 +193,26 @@ std::string no_mirror(const std::string& text) {
   return is_url && text.find_first_of("\" \n") == std::string::npos ? "" : "is no http(s):// URL";
 }
 
+// People paste it into a shell.
+std::string no_public_url(const std::string& text) {
+  if (text.empty()) return {};
+  const std::string why = "is no https:// or http:// URL of a host and a path";
+  std::string_view rest = text;
+  if (rest.starts_with("https://")) {
+    rest.remove_prefix(8);
+  } else if (rest.starts_with("http://")) {
+    rest.remove_prefix(7);
+  } else {
+    return why;
+  }
+  const std::size_t slash = std::min(rest.find('/'), rest.size());
+  const bool is_plain =
+      std::all_of(rest.begin() + static_cast<std::ptrdiff_t>(slash), rest.end(), [](char c) {
+        return c == '/' || is_plain_host({&c, 1});
+      });
+  return is_plain && is_plain_host(rest.substr(0, slash)) ? "" : why;
+}
+
 std::string no_loop(const std::string& text) {
   const auto n = parse_number<std::uint32_t>(text);
   return n && *n >= 1 && *n <= 256 ? "" : "is no number from 1 to 256";
@@ -288,6 +309,8 @@ std::vector<option_row> serving_rows() {
           no_thread),
       row({"client-header", "<field>", "in which a proxy names the client: X-Forwarded-For"},
           &o::client_header, no_field),
+      row({"public-url", "<url>", "of this mirror, in the commands that its pages show"},
+          &o::public_url, no_public_url),
       row({"max-header", "<size>", "the largest head of a request, else 431"},
           &o::most_header_bytes, no_head),
       row({"max-body", "<size>", "the largest body of a request, else 413"}, &o::most_body_bytes),
@@ -363,7 +386,7 @@ const std::vector<option_row>& option_table() {
 
 const std::vector<action_row>& action_table() {
   static const std::vector<action_row> table{
-      {"config", "<file>", "options from a TOML file; the command line wins", true},
+      {"config", "<file>", "options from a TOML file; --quiet=false and the like win", true},
       {"check-config", "", "says whether the options are right, and ends", false},
       {"print-config", "", "a complete, commented configuration file", true},
       {"help", "", "the options that most need", true},

@@ -88,6 +88,9 @@ constexpr std::string_view manual_end = R"(.SH FILES
 What the systemd unit of the Debian package reads. Keys are the names of the options.
 .SH SIGNALS
 SIGINT and SIGTERM end the service: answers that have begun are finished.
+SIGHUP opens the file of
+.B \-\-access\-log
+anew, for logrotate.
 .SH ENVIRONMENT
 .TP
 .B FERMATA_UPDATE_SECRET
@@ -214,7 +217,8 @@ std::string manual_page(std::string_view version) {
       ".TH FERMATA\\-MIRROR 1 \"\" \"fermata {}\"\n.SH NAME\n"
       "fermata\\-mirror \\- serve an opam repository over HTTP\n.SH SYNOPSIS\n"
       ".B fermata\\-mirror\n.B \\-\\-remote\n.I url\n.RI [ options ]\n.SH DESCRIPTION\n{}\n"
-      "Durations are written as 500ms, 10s, 5min, 1h or 7d, sizes as 64KiB, 10MB or 2GiB.\n",
+      "Durations are written as 500ms, 10s, 5min, 1h or 7d, sizes as 64KiB, 10MB or 2GiB. "
+      "An option without a value takes one all the same: \\-\\-quiet=false wins over a file.\n",
       version, manual_text(what));
   std::string_view section;
   for (const option_row& r : option_table()) {

@@ -33,7 +33,7 @@ std::string one_line(std::string text) {
 struct given_arguments {
   std::map<std::string_view, std::vector<std::string>> values;
   std::map<std::string_view, std::string> actions;
-  std::map<std::string_view, bool> flags;
+  std::map<std::string_view, bool> flags;  // of actions; those of options are values
 
   [[nodiscard]] bool has(std::string_view name) const {
     const auto at = flags.find(name);
@@ -47,7 +47,8 @@ std::optional<exit_message> take_apart(std::vector<std::string> arguments, given
   for (const option_row& r : option_table()) {
     const std::string name = "--" + std::string(r.name);
     if (r.kind == value_kind::flag) {
-      app.add_flag(name, to.flags[r.name]);
+      // A text: `--offline=false` is to win over a file, and nothing but true and false is taken.
+      app.add_flag(name, to.actions[r.name])->take_last();
     } else if (r.kind == value_kind::list) {
       app.add_option(name, to.values[r.name])->allow_extra_args(false);
     } else {
@@ -61,6 +62,11 @@ std::optional<exit_message> take_apart(std::vector<std::string> arguments, given
     } else {
       app.add_option(name, to.actions[r.name]);
     }
+  }
+  for (const option_row& r : option_table()) {  // what CLI11 would take for true
+    const std::string empty = "--" + std::string(r.name) + "=";
+    const bool is_given = std::find(arguments.begin(), arguments.end(), empty) != arguments.end();
+    if (r.kind == value_kind::flag && is_given) return wrong(empty + " is none of true, false");
   }
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
   try {
@@ -93,12 +99,8 @@ std::optional<exit_message> read_config_file(mirror_options& options, const std:
 std::optional<exit_message> apply(mirror_options& options, const given_arguments& given) {
   for (const option_row& r : option_table()) {
     std::string complaint;
-    if (r.kind == value_kind::flag) {
-      if (given.has(r.name)) complaint = r.set(options, {});
-    } else if (const auto at = given.values.find(r.name);
-               at != given.values.end() && !at->second.empty()) {
-      complaint = r.set(options, at->second);
-    }
+    const auto at = given.values.find(r.name);
+    if (at != given.values.end() && !at->second.empty()) complaint = r.set(options, at->second);
     if (!complaint.empty()) return wrong(complaint);
   }
   return std::nullopt;
@@ -131,6 +133,20 @@ std::optional<std::string_view> option_without_folder(const mirror_options& opti
   return std::nullopt;
 }
 
+// Also what the options name and a start would read.
+exit_message check_config(const mirror_options& options) {
+  int status = 2;
+  try {
+    static_cast<void>(git_mem::remote_url::parse(options.remote));
+    status = 1;
+    static_cast<void>(read_update_secret(options));
+    check_ca_file(options);
+  } catch (const error& e) {
+    return {status, std::string("fermata-mirror: ") + e.what() + "\n"};
+  }
+  return {0, "the options are right\n"};
+}
+
 }  // namespace
 
 std::variant<mirror_options, exit_message> parse_options(const std::vector<std::string>& arguments,
@@ -151,23 +167,33 @@ std::variant<mirror_options, exit_message> parse_options(const std::vector<std::
     return wrong("--" + std::string(*name) + " needs --data <folder>");
   }
   if (given.has("check-config")) {
-    try {
-      static_cast<void>(git_mem::remote_url::parse(options.remote));
-    } catch (const error& e) {
-      return exit_message{2, std::string("fermata-mirror: ") + e.what() + "\n"};
-    }
-    return exit_message{0, "the options are right\n"};
+    return check_config(options);
   }
   return options;
 }
 
 namespace {
 
+bool is_same_field(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [&lower](char x, char y) { return lower(x) == lower(y); });
+}
+
+// The last line of that name: a proxy may add one of its own behind those that a client sent.
+std::optional<std::string_view> find_last_header(const http::request& r, std::string_view name) {
+  for (std::size_t i = r.header_count(); i > 0; --i) {
+    const auto field = r.header(i - 1);
+    if (is_same_field(field.name, name)) return field.value;
+  }
+  return std::nullopt;
+}
+
 // Who the client is by the last entry of a field, which is the one that our own proxy has added.
 std::function<std::string(const http::request&, const std::string&)> client_reader(
     std::string field) {
   return [field = std::move(field)](const http::request& r, const std::string& peer) {
-    const auto value = r.find_header(field);
+    const auto value = find_last_header(r, field);
     if (!value) return peer.substr(0, peer.rfind(':'));
     std::string_view last = value->substr(value->rfind(',') + 1);
     while (last.starts_with(' ')) last.remove_prefix(1);
@@ -243,6 +269,7 @@ service_options service_options_of(const mirror_options& given) {
   s.update_pause = given.update_pause;
   s.update_time = given.update_time;
   s.update_path = given.update_path;
+  s.public_url = given.public_url;
   return s;
 }
 

@@ -144,14 +144,14 @@ std::string page_foot(const service_status& status) {
       html_escaped(status.version), human_duration(status.uptime));
 }
 
-std::string opam_commands(std::string_view host) {
+std::string opam_commands(std::string_view url) {
   return fmt::format(
       "<div class=\"how\"><p>For a new opam</p>"
-      "<pre>opam init http://{0}</pre>"
+      "<pre>opam init {0}</pre>"
       "<p>In an opam that exists: instead of its default, or beside it</p>"
-      "<pre>opam repository set-url default http://{0}\n"
-      "opam repository add mirror http://{0}</pre></div>\n",
-      html_escaped(host));
+      "<pre>opam repository set-url default {0}\n"
+      "opam repository add mirror {0}</pre></div>\n",
+      html_escaped(url));
 }
 
 std::string gap_gauge(std::uint64_t gap_us, std::optional<std::uint64_t> slice_us) {

@@ -22,8 +22,8 @@ namespace fermata::mirror {
 /// The script that keeps the status page live, to the end of the file.
 [[nodiscard]] std::string page_script();
 
-/// The commands for `host`, which is plain.
-[[nodiscard]] std::string opam_commands(std::string_view host);
+/// The commands for `url`, which is safe to paste.
+[[nodiscard]] std::string opam_commands(std::string_view url);
 
 /// The longest gap on an arc from 10 us to 1 s, with marks for the slice and for the bound.
 [[nodiscard]] std::string gap_gauge(std::uint64_t gap_us, std::optional<std::uint64_t> slice_us);

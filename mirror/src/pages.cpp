@@ -19,8 +19,14 @@ namespace {
 
 constexpr int refresh_s = 5;  // of a page without its script
 
-std::string plain_host(std::string_view host, std::string_view fallback) {
-  return std::string(is_plain_host(host) ? host : fallback);
+// Of this mirror, for people who look at it in this way.
+std::string own_url(const page_view& view) {
+  if (view.public_url.empty()) {
+    return "http://" + (is_plain_host(view.host) ? view.host : view.fallback_host);
+  }
+  std::string url = view.public_url;
+  while (url.ends_with('/')) url.pop_back();
+  return url;
 }
 
 // A remote as people call it: without scheme and `.git`.
@@ -256,8 +262,9 @@ std::string requests_card(const service_status& s) {
       "<section id=\"requests\" class=\"card\"><h2>Clients</h2><dl>{}</dl></section>\n", rows);
 }
 
-std::string commands_card(std::string_view host) {
-  return "<section class=\"card\"><h2>Use this mirror</h2>" + opam_commands(host) + "</section>\n";
+std::string commands_card(const page_view& view) {
+  return "<section class=\"card\"><h2>Use this mirror</h2>" + opam_commands(own_url(view)) +
+         "</section>\n";
 }
 
 }  // namespace
@@ -304,7 +311,7 @@ std::string status_page(const service_status& s, const history& past, const page
   page += "<div class=\"grid\">\n" + part("archives") + part("packages") + "</div>\n";
   page += part("plots");
   page += "<div class=\"grid\">\n" + part("gap") + part("numbers") + "</div>\n";
-  page += commands_card(plain_host(view.host, view.fallback_host));
+  page += commands_card(view);
   return page + "</div>\n" + page_foot(s) + page_script();
 }
 
@@ -315,9 +322,7 @@ std::string status_event(const std::vector<page_part>& parts) {
          "\n\n";
 }
 
-std::string home_page(const service_status& s,
-                      std::string_view host,
-                      std::string_view fallback_host) {
+std::string home_page(const service_status& s, const page_view& view) {
   std::string page = page_head("fermata mirror", 0);
   page += page_banner(s);
   page += "<div class=\"stack\">\n";
@@ -327,7 +332,7 @@ std::string home_page(const service_status& s,
       row("Mirror of", "<code>" + html_escaped(s.remote) + "</code>"),
       row("State", std::string(to_string(s.state)) +
                        (s.ready ? ", an index is served" : ", no index to serve yet")));
-  page += commands_card(plain_host(host, fallback_host));
+  page += commands_card(view);
   page +=
       "<section class=\"card\"><h2>What is here</h2><div class=\"links\">"
       "<a href=\"/status\">/status</a><span>what the mirror does just now</span>"

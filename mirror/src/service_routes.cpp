@@ -100,7 +100,7 @@ response serve_metrics(const service_core& core, const request&) {
 }
 
 response serve_home(const service_core& core, const request& r) {
-  return page(home_page(core.status(), r.authority(), core.address));
+  return page(home_page(core.status(), view_of(core, r)));
 }
 
 std::string update_text(service_core& core) {

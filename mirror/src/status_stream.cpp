@@ -54,6 +54,7 @@ page_view view_of(const service_core& core, const http::request& r) {
   page_view view;
   view.host = r.authority();
   view.fallback_host = core.address;
+  view.public_url = core.options.public_url;
   view.whole_day = form_field(r.query(), "span") == "day";
   return view;
 }

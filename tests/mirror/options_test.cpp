@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "support/temp_repository.hpp"
 
+#include <fermata/http/request_parser.hpp>
 #include <fermata/mirror/options.hpp>
 
 #include <catch2/catch.hpp>
@@ -73,7 +74,8 @@ TEST_CASE("help fits one screen and shows the defaults", "[mirror][options]") {
         "  --update-interval <duration>      between two updates, 0 is only when asked  [1h]\n"
         "  --update-secret-file <file>       who asks must know what it holds\n"
         "  --quiet                           no progress, warnings and errors alone\n"
-        "  --config <file>                   options from a TOML file; the command line wins\n"
+        "  --config <file>                   options from a TOML file; --quiet=false and the like "
+        "win\n"
         "  --print-config                    a complete, commented configuration file\n"
         "  --help                            the options that most need\n"
         "  --help-all                        all options\n"
@@ -131,6 +133,79 @@ TEST_CASE("the command line wins over the configuration", "[mirror][options]") {
   CHECK(options.depth == 7);
   CHECK(options.listen == std::vector<std::string>{"[::1]:1"});
   CHECK(options.quiet);
+}
+
+TEST_CASE("a flag on the command line wins over the configuration", "[mirror][options]") {
+  const fermata::test::temp_folder folder;
+  const std::string text = "remote = \"r\"\ndata = \"d\"\noffline = true\nquiet = true\n";
+  const auto result = with_file(folder, text, {"--offline=false", "--quiet", "--quiet=false"});
+  REQUIRE(std::holds_alternative<mirror_options>(result));
+  const auto& options = std::get<mirror_options>(result);
+  CHECK_FALSE(options.offline);
+  CHECK_FALSE(options.quiet);
+  CHECK(parsed({"--remote", "r", "--quiet=true"}).quiet);
+  for (const std::string value : {"no", "1", "truer", "0"}) {
+    CHECK(refused({"--remote", "r", "--quiet=" + value}) ==
+          "fermata-mirror: --quiet " + value +
+              " is none of true, false (see fermata-mirror --help)\n");
+  }
+}
+
+TEST_CASE("a flag with an empty value is refused", "[mirror][options]") {
+  CHECK(refused({"--remote", "r", "--quiet="}) ==
+        "fermata-mirror: --quiet= is none of true, false (see fermata-mirror --help)\n");
+}
+
+TEST_CASE("the client is named by the last line of its field", "[mirror][options]") {
+  const auto client =
+      service_options_of(parsed({"--remote", "r", "--client-header", "X-Forwarded-For"}))
+          .http.client_of;
+  const auto named = [&client](const std::string& fields) {
+    fermata::http::request_parser parser;
+    const std::string text = "GET / HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n";
+    REQUIRE(parser.feed(text) == text.size());
+    static_cast<void>(parser.next());  // the head
+    return client(parser.current(), "10.0.0.1:80");
+  };
+  CHECK(named("") == "10.0.0.1");
+  CHECK(named("X-Forwarded-For: 9.9.9.1, 2.2.2.2\r\n") == "2.2.2.2");
+  CHECK(named("X-Forwarded-For: 9.9.9.1\r\nx-forwarded-for: 2.2.2.2\r\nA: b\r\n") == "2.2.2.2");
+}
+
+TEST_CASE("a public URL is one that can be pasted", "[mirror][options]") {
+  const auto given = [](const std::string& url) {
+    return std::vector<std::string>{"--remote", "r", "--public-url", url};
+  };
+  CHECK(service_options_of(parsed(given("https://opam.example.org:1/a"))).public_url ==
+        "https://opam.example.org:1/a");
+  for (const std::string url : {"opam.example.org", "https://", "https://u:p@h", "http://h/$(b)"}) {
+    CHECK_THAT(refused(given(url)), Catch::Matchers::Contains(" is no https:// or http:// URL"));
+  }
+}
+
+TEST_CASE("check-config reads what the options name", "[mirror][options]") {
+  const fermata::test::temp_folder folder;
+  const auto checked = [](const std::string& option, const std::string& file) {
+    const auto result = parse_options({"--remote", "r", option, file, "--check-config"}, "1.2.3");
+    REQUIRE(std::holds_alternative<exit_message>(result));
+    const auto& message = std::get<exit_message>(result);
+    return std::to_string(message.status) + " " + message.text;
+  };
+  const std::string absent = (folder.path() / "absent").string();
+  const std::string empty = (folder.path() / "empty").string();
+  const std::string right = (folder.path() / "right").string();
+  folder.write("empty", "\n");
+  folder.write("right", "secret\n");
+  CHECK(checked("--update-secret-file", right) == "0 the options are right\n");
+  CHECK(checked("--update-secret-file", absent) == "1 fermata-mirror: cannot read a secret from " +
+                                                       absent +
+                                                       ": no such file or directory (uv ENOENT)\n");
+  CHECK(checked("--update-secret-file", empty) ==
+        "1 fermata-mirror: cannot read a secret from " + empty + ": its first line is empty\n");
+  CHECK(checked("--ca-file", absent) == "1 fermata-mirror: cannot use the authorities of " +
+                                            absent + ": no such file or directory (uv ENOENT)\n");
+  CHECK(checked("--ca-file", right) == "1 fermata-mirror: cannot use the authorities of " + right +
+                                           ": it holds no certificate in PEM\n");
 }
 
 TEST_CASE("what is wrong in a configuration is named by its place", "[mirror][options]") {

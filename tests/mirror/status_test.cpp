@@ -50,13 +50,17 @@ service_status known() {
   return s;
 }
 
-std::string page_of(const service_status& s,
-                    const std::string& host = "host",
-                    const std::string& fallback = "fallback") {
+page_view view_of(const std::string& host, const std::string& fallback) {
   page_view view;
   view.host = host;
   view.fallback_host = fallback;
-  return status_page(s, history(), view);
+  return view;
+}
+
+std::string page_of(const service_status& s,
+                    const std::string& host = "host",
+                    const std::string& fallback = "fallback") {
+  return status_page(s, history(), view_of(host, fallback));
 }
 
 bool contains(const std::string& page, std::string_view text) {
@@ -158,7 +162,7 @@ TEST_CASE("a page escapes what comes from outside", "[mirror][status]") {
   s.progress.phase = "<phase>";
   s.index.etag = "\"<etag>\"";
   for (const std::string& page :
-       {page_of(s, "<host>", "<fallback>"), home_page(s, "<host>", "<fallback>")}) {
+       {page_of(s, "<host>", "<fallback>"), home_page(s, view_of("<host>", "<fallback>"))}) {
     for (const char* word : {"<script>alert", "<commit>", "<site>", "<phase>", "<etag>", "<bad>",
                              "<b>:", "<do>", "<host>", "<fallback>"}) {
       INFO(word);
@@ -184,7 +188,18 @@ TEST_CASE("the commands name the host that the client asked for", "[mirror][stat
   CHECK(contains(page, "opam repository set-url default http://mirror.example.org:8080\n"));
   CHECK(contains(page, "opam repository add mirror http://mirror.example.org:8080<"));
   CHECK(contains(page_of(known(), "a;rm -rf", "127.0.0.1:1"), "opam init http://127.0.0.1:1<"));
-  CHECK(contains(home_page(known(), "", "127.0.0.1:1"), "opam init http://127.0.0.1:1<"));
+  CHECK(contains(home_page(known(), view_of("", "127.0.0.1:1")), "opam init http://127.0.0.1:1<"));
+}
+
+TEST_CASE("the commands name the public URL where there is one", "[mirror][status]") {
+  page_view view = view_of("mirror.example.org", "127.0.0.1:1");
+  view.public_url = "https://opam.example.org/all/";
+  for (const std::string& page :
+       {status_page(known(), history(), view), home_page(known(), view)}) {
+    CHECK(contains(page, "opam init https://opam.example.org/all<"));
+    CHECK(contains(page, "opam repository add mirror https://opam.example.org/all<"));
+    CHECK_FALSE(contains(page, "http://"));
+  }
 }
 
 TEST_CASE("a plain host is a name or an address with a port", "[mirror][status]") {

@@ -58,6 +58,7 @@ struct mirror_options {
   std::uint32_t client_rate = 0;                  ///< requests a second of a client; 0: no limit
   std::uint32_t client_burst = 100;
   std::string client_header;  ///< of a proxy, which names the client; empty: its address does
+  std::string public_url;     ///< of this mirror, as its pages tell it; empty: by the Host field
   bool no_git = false;        ///< no `/repository.git`
   std::uint64_t most_header_bytes = std::uint64_t{16} << 10;
   std::uint64_t most_body_bytes = std::uint64_t{1} << 20;
@@ -95,13 +96,21 @@ struct exit_message {
 /// Reads the arguments behind the program's name, and the file that `--config` names.
 ///
 /// Shape:  wrong usage, in a file too, gives one line and status 2 (`fermata-mirror: FILE:3:7: no
-///         such option: colour`); a file that cannot be read status 1; `--help`, `--version`,
+///         such option: colour`); a file that cannot be read status 1, also what
+///         `--check-config` finds missing; `--help`, `--version`,
 ///         `--print-config` and the like status 0.
 [[nodiscard]] std::variant<mirror_options, exit_message> parse_options(
     const std::vector<std::string>& arguments, std::string_view version);
 
 /// What a service is given for these options; hooks are empty, the secret is not read.
 [[nodiscard]] service_options service_options_of(const mirror_options& options);
+
+/// One line that the secret's file holds or, where none is named, the environment's
+/// `FERMATA_UPDATE_SECRET`; empty: there is none. Throws: `error` where the file has none.
+[[nodiscard]] std::string read_update_secret(const mirror_options& options);
+
+/// Throws: `error` where `ca_file` is named and holds no certificate.
+void check_ca_file(const mirror_options& options);
 
 /// The text of `--help`, which fits one screen, and of `--help-all`.
 [[nodiscard]] std::string help_text();

@@ -4,7 +4,8 @@
 /// Shape:  one HTML file each, without anything from elsewhere; every value is escaped. The status
 ///         page has a script of a few lines that puts in what `/status/events` sends; without it
 ///         the page loads itself anew. `host` is what the client asked for (its Host header); where
-///         that is not a plain host and port, `fallback_host` stands in the commands to copy.
+///         that is not a plain host and port, `fallback_host` stands in the commands to copy. Where
+///         a `public_url` is known, they have that.
 /// Pauses: never; a page takes about 200 us, most of it for the plots.
 /// Thread: any.
 #pragma once
@@ -23,6 +24,7 @@ struct page_view {
   page_view() {}  // no aggregate: see STYLE.md, coroutines under g++ 12
   std::string host;
   std::string fallback_host;
+  std::string public_url;  ///< `https://opam.example.org`; empty: http:// and the host
   bool whole_day = false;  ///< plots of the last day in place of the last hour
 };
 
@@ -46,9 +48,7 @@ struct page_part {
 /// What the Content-Security-Policy of the pages is.
 [[nodiscard]] std::string_view page_policy();
 
-[[nodiscard]] std::string home_page(const service_status& status,
-                                    std::string_view host,
-                                    std::string_view fallback_host);
+[[nodiscard]] std::string home_page(const service_status& status, const page_view& view);
 
 /// Whether `host` is a name or address with an optional port, safe to paste into a shell.
 [[nodiscard]] bool is_plain_host(std::string_view host);

@@ -68,6 +68,9 @@ struct service_options {
   /// body. Empty: anybody may ask.
   std::string update_secret;
 
+  /// `https://opam.example.org`: where pages tell people to find this; empty: by the Host field.
+  std::string public_url;
+
   /// Lines that an access log of the caller's has lost, to be shown; none: there is no log.
   std::function<std::uint64_t()> lost_log_lines;
   /// The end of each phase, which is also logged: `info mirror: phase finished phase=walk ...`.
