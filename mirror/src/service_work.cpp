@@ -210,6 +210,11 @@ promise<> swap_in(service_core& core, made_generation fresh) {
   auto next = std::make_unique<served_generation>();
   next->what = std::move(*fresh.what);
   next->last_modified = std::min(next->what.commit_time, wall_now());
+  // Upstream may go back: who asks by date alone must hear of other bytes all the same.
+  if (core.served && core.served->what.etag != next->what.etag) {
+    next->last_modified =
+        std::max(next->last_modified, core.served->last_modified + std::chrono::seconds(1));
+  }
   promise<std::string> repo = etag_of(next->what.repo);
   next->repo_etag = co_await repo;
   if (next->what.version) {

@@ -31,6 +31,28 @@ TEST_CASE("POST /update brings a new commit", "[mirror][update]") {
   CHECK(s.get("/repo").body.find(head_of(folder)) != std::string::npos);
 }
 
+TEST_CASE("who asks by date hears of an upstream that went back", "[mirror][update]") {
+  const temp_folder folder;
+  make_repository(folder);
+  add_commit(folder, "3");
+  // The commit that comes first is of yesterday, so that the dates differ.
+  folder.run("cd r && GIT_COMMITTER_DATE='@1700000000 +0000' git commit -q --amend -m old");
+  folder.run("git -C r tag old");
+  add_commit(folder, "4");
+  site s(options_for(folder));
+  s.wait_for("served");
+  const answer newer = s.get("/index.tar.gz");
+  folder.run("git -C r reset -q --hard old");
+  s.mirror.ask_update();
+  CHECK(s.wait_for("served") == "served " + head_of(folder));
+  const std::string asked = "If-Modified-Since: " + newer.field("Last-Modified") + "\r\n";
+  const answer older = s.get("/index.tar.gz", asked);
+  CHECK(older.status == 200);
+  CHECK(older.field("ETag") != newer.field("ETag"));
+  CHECK(s.get("/index.tar.gz", "If-Modified-Since: " + older.field("Last-Modified") + "\r\n")
+            .status == 304);
+}
+
 TEST_CASE("the index after updates is the index of a fresh clone", "[mirror][update]") {
   const temp_folder folder;
   make_repository(folder);
