@@ -139,7 +139,7 @@ response take_update(service_core& core, const request& r) {
   if (auto refused = refusal_of(core, r, "update")) return std::move(*refused);
   if (is_hook_ping(r)) return plain(200, "the hook is right\n");
   std::string text = update_text(core);
-  if (is_form(r)) {  // back to where the button is
+  if (is_page_form(r)) {  // back to where the button is
     response seen = plain(303, std::move(text) + "\n");
     seen.headers.add("Location", "/status");
     return seen;
@@ -166,7 +166,7 @@ response retry_archives(service_core& core, const request& r) {
   response seen =
       plain(202, std::to_string(count) + (count == 1 ? " download is" : " downloads are") +
                      " tried again\n");
-  if (is_form(r)) {  // back to where the button is
+  if (is_page_form(r)) {  // back to where the button is
     seen.status = 303;
     seen.headers.add("Location", "/status");
   }

@@ -109,6 +109,15 @@ bool is_form(const http::request& r) {
   return type && type->starts_with("application/x-www-form-urlencoded");
 }
 
+bool is_page_form(const http::request& r) {
+  // GitHub sends its hooks as forms where that is their content type, and takes 303 for a failure.
+  for (const char* field :
+       {"X-GitHub-Event", "X-Gitea-Event", "X-Hub-Signature-256", "X-Gitea-Signature"}) {
+    if (r.find_header(field)) return false;
+  }
+  return is_form(r);
+}
+
 bool is_hook_ping(const http::request& r) {
   return r.find_header("X-GitHub-Event") == "ping" || r.find_header("X-Gitea-Event") == "ping";
 }

@@ -21,8 +21,11 @@ namespace fermata::mirror {
 /// A field of a form or of a query, decoded; empty where there is none.
 [[nodiscard]] std::string form_field(std::string_view form, std::string_view name);
 
-/// Whether a page of ours sends this, which a person looks at.
+/// Whether its body is a form's.
 [[nodiscard]] bool is_form(const http::request& r);
+
+/// Whether a page of ours sends this form, whose answer a person looks at.
+[[nodiscard]] bool is_page_form(const http::request& r);
 
 /// GitHub's and Gitea's first call, which only tries the address.
 [[nodiscard]] bool is_hook_ping(const http::request& r);

@@ -320,6 +320,9 @@ TEST_CASE("an update needs the secret, in one of the ways of webhooks", "[mirror
   const std::string sum = "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
   CHECK(ask("X-Hub-Signature-256: sha256=" + sum + "\r\n").status == 202);
   CHECK(ask("X-Gitea-Signature: " + sum + "\r\n").status == 202);
+  const std::string form = "Content-Type: application/x-www-form-urlencoded\r\n";
+  CHECK(ask(form + "X-GitHub-Event: push\r\nX-Hub-Signature-256: sha256=" + sum + "\r\n").status ==
+        202);
   CHECK(ask("X-Update-Secret: It's a Secret to Everybody\r\n").status == 202);
   CHECK(ask("Authorization: Bearer It's a Secret to Everybody\r\n").status == 202);
   CHECK(ask("X-GitHub-Event: ping\r\nX-Hub-Signature-256: sha256=" + sum + "\r\n").body ==
