@@ -99,6 +99,7 @@ struct voice {
 
   void progress(const fermata::mirror::progress_status& p) {
     if (quiet || format == log_format::json) return;
+    if (!on_terminal && most < fermata::log_level::info) return;  // they are log lines there
     const auto now = std::chrono::steady_clock::now() - began;
     err.write(line.update(p, std::chrono::duration_cast<std::chrono::milliseconds>(now)));
   }

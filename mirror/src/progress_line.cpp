@@ -3,6 +3,7 @@
 
 #include "text.hpp"
 
+#include <fermata/mirror/log_text.hpp>
 #include <fermata/mirror/progress_line.hpp>
 
 #include <fmt/format.h>
@@ -54,6 +55,24 @@ std::string bar_of(const progress_status& p, std::string line, int columns) {
   std::string bar(static_cast<std::size_t>(columns), '-');
   std::fill_n(bar.begin(), static_cast<std::size_t>(*share * columns), '#');
   return line + fmt::format("  [{}] {:3}%", bar, static_cast<int>(*share * 100));
+}
+
+// As log lines have it: `progress phase=walk files=8`.
+std::string progress_pairs(const progress_status& p) {
+  std::string phase = p.phase.value_or("");
+  std::replace(phase.begin(), phase.end(), ' ', '_');
+  std::string line = "progress phase=" + phase;
+  if (const auto share = p.share())
+    line += fmt::format(" percent={}", static_cast<int>(*share * 100));
+  if (p.objects_done) line += fmt::format(" {}={}", noun_of(*p.phase), *p.objects_done);
+  if (p.objects_done && p.objects_total) line += fmt::format(" total={}", *p.objects_total);
+  if (p.bytes) line += fmt::format(" bytes={}", *p.bytes);
+  if (p.bytes_per_second) line += fmt::format(" bytes_per_second={}", *p.bytes_per_second);
+  const auto left = p.left();
+  if (left && *p.share() < 1) {
+    line += fmt::format(" seconds_left={:.1f}", std::chrono::duration<double>(*left).count());
+  }
+  return line;
 }
 
 }  // namespace
@@ -117,7 +136,7 @@ std::string progress_line::update_text(const progress_status& progress,
   if (share && tenth == tenth_) return {};
   last_ = now;
   tenth_ = tenth;
-  return progress_text(progress) + "\n";
+  return log_line(log_format::text, log_level::info, "mirror", progress_pairs(progress));
 }
 
 std::string progress_line::end() {

@@ -75,13 +75,17 @@ TEST_CASE("a line on a terminal overwrites itself and its rest", "[mirror][progr
 
 TEST_CASE("a log gets a line a second at most, and one a tenth", "[mirror][progress]") {
   progress_line line(0);
-  CHECK(line.update(at(0), 0ms) == "receive: 0%  0 of 42,156 objects  4.4 MB  21.6 MB/s\n");
+  CHECK(line.update(at(0), 0ms) ==
+        "info mirror: progress phase=receive percent=0 objects=0 total=42156 bytes=4380000 "
+        "bytes_per_second=21600000\n");
   CHECK(line.update(at(17'345), 500ms).empty());
   CHECK(line.update(at(17'345), 1000ms) ==
-        "receive: 41%  17,345 of 42,156 objects  4.4 MB  21.6 MB/s  1.7 s left\n");
+        "info mirror: progress phase=receive percent=41 objects=17345 total=42156 bytes=4380000 "
+        "bytes_per_second=21600000 seconds_left=1.7\n");
   CHECK(line.update(at(17'400), 5000ms).empty());
   CHECK(line.update(at(42'156), 5100ms) ==
-        "receive: 100%  42,156 of 42,156 objects  4.4 MB  21.6 MB/s\n");
+        "info mirror: progress phase=receive percent=100 objects=42156 total=42156 bytes=4380000 "
+        "bytes_per_second=21600000\n");
   CHECK(line.update(at(42'156), 9000ms).empty());
   CHECK(line.end().empty());
 }

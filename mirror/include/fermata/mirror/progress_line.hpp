@@ -2,7 +2,8 @@
 /// Progress on a terminal, or in a log.
 ///
 /// Shape:  `update` gives the text to write now, often none. On a terminal that is one line that
-///         overwrites itself; elsewhere whole lines, at most one a second, and one for each tenth.
+///         overwrites itself; elsewhere log lines, at most one a second, and one for each tenth:
+///         `info mirror: progress phase=walk files=8`.
 ///         A new phase ends the line of the one before, unless that had no bar: then it takes the
 ///         line over.
 /// Pauses: never.
@@ -20,7 +21,7 @@ namespace fermata::mirror {
 /// shortened, and without what does not fit in `width` columns even then.
 [[nodiscard]] std::string progress_bar(const progress_status& progress, std::size_t width);
 
-/// The same without a bar, as a log wants it.
+/// The same without a bar, for people.
 [[nodiscard]] std::string progress_text(const progress_status& progress);
 
 class progress_line {
