@@ -89,6 +89,9 @@ struct archive_catalogue::parts {
   void fill(const std::string& path, file& f, const git_mem::object_id& blob, opam_sources&& read) {
     f.blob = blob;
     f.faults = std::move(read.faults);
+    if (f.faults.empty() && !read.has_version && path.ends_with("/opam")) {
+      f.faults.emplace_back("1:1: no opam-version: opam 2.1 refuses the whole repository for that");
+    }
     f.is_available = read.is_available;
     for (opam_source& s : read.sources) {
       if (!f.is_available) break;

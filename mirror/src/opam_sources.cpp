@@ -102,7 +102,9 @@ private:
   }
 
   void take_top_field(const opam_part& part) {
-    if (part.name.text == "available") {
+    if (part.name.text == "opam-version") {
+      out_.has_version = true;
+    } else if (part.name.text == "available") {
       out_.is_available = !is_false(reader_.value());
     } else if (part.name.text == "extra-sources") {
       take_extra_sources();

@@ -201,6 +201,19 @@ TEST_CASE("what is not downloaded is listed with its reason", "[mirror][catalogu
   CHECK(told(trusting) == "md5:2 file:///srv/x c.1\n");
 }
 
+TEST_CASE("an opam file that says no version is a fault", "[mirror][catalogue]") {
+  archive_catalogue c;
+  set(c, "a.1", "");
+  set(c, "b.1", "synopsis: \"b\"\n");
+  set(c, "c.1", "opam-version: \"2.0\"\n");
+  const std::string why =
+      ": 1:1: no opam-version: opam 2.1 refuses the whole repository for that\n";
+  CHECK(told(c.faults(9)) == "packages/a/a.1/opam" + why + "packages/b/b.1/opam" + why);
+  CHECK(c.counts().faults == 2);
+  set(c, "a.1", "opam-version: \"2.0\"\n");
+  CHECK(told(c.faults(9)) == "packages/b/b.1/opam" + why);
+}
+
 TEST_CASE("only opam files of packages are read", "[mirror][catalogue]") {
   CHECK(package_of_path("a/a.1/opam") == "a.1");
   CHECK(package_of_path("a.1/opam") == "a.1");

@@ -181,7 +181,8 @@ TEST_CASE("an opam file with a bad line stops nothing and is named by its place"
                "opam-version: \"2.0\"\nurl { src: \"http://127.0.0.1/c\" checksum: \"sha256=" +
                    hash + "\" }\n");
   folder.write("r/packages/c/c.2/opam", "opam-version: \"2.0\"\nsynopsis: \"ends nowhere\n");
-  folder.write("r/packages/c/c.3/opam", "url { src: \"git+https://127.0.0.1/c\" }\n");
+  folder.write("r/packages/c/c.3/opam",
+               "opam-version: \"2.0\"\nurl { src: \"git+https://127.0.0.1/c\" }\n");
   folder.run("cd r && git add . && git commit -q -m c");
   site s(options_for(folder));
   s.wait_for("phase read");

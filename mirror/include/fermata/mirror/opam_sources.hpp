@@ -43,6 +43,7 @@ struct opam_source {
 };
 
 struct opam_sources {
+  bool has_version = false;  ///< there is a field `opam-version`
   bool is_available = true;  ///< false only where `available` is literally false
   std::vector<opam_source> sources;
   std::vector<std::string> faults;  ///< `12:3: why`, in bytes from 1
