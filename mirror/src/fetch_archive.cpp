@@ -2,6 +2,7 @@
 #include "fetch_archive.hpp"
 
 #include <fermata/git_mem/remote_url.hpp>
+#include <fermata/http/http_date.hpp>
 #include <fermata/loop/event_loop.hpp>
 #include <fermata/promise/sleep.hpp>
 
@@ -60,7 +61,13 @@ fetch_failure failure_of(const http::client_error& e) {
 std::chrono::nanoseconds retry_after(const http::client_response& r) {
   const auto field = r.headers.find("Retry-After");
   std::int64_t seconds = 0;
-  if (field) std::from_chars(field->data(), field->data() + field->size(), seconds);
+  if (!field) return std::chrono::seconds(0);
+  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  if (const auto date = http::parse_http_date(*field, now)) {
+    seconds = (*date - now).count();
+  } else {
+    std::from_chars(field->data(), field->data() + field->size(), seconds);
+  }
   return std::clamp(std::chrono::seconds(seconds), std::chrono::seconds(0), longest_retry_after);
 }
 

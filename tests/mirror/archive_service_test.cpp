@@ -250,6 +250,19 @@ TEST_CASE("hosts are spared: few downloads at once, none where it asks to wait",
   CHECK(p.status().paused[0].left > std::chrono::seconds(60));
 }
 
+TEST_CASE("a host may name the date until which it is left alone", "[mirror][archives]") {
+  place p;
+  p.add("a.1", "/a", "a");
+  (*p.upstream)["/a"].how = manner::busy_until;
+  p.publish();
+  p.wait_for([](const archive_status& s) { return s.failed == 1; });
+  p.add("b.1", "/b", "b");  // which waits
+  p.publish();
+  REQUIRE(p.status().paused.size() == 1);
+  CHECK(p.status().paused[0].left > std::chrono::seconds(60));
+  CHECK(p.status().paused[0].left <= std::chrono::seconds(120));
+}
+
 TEST_CASE("a damaged archive is fetched again", "[mirror][archives]") {
   archive_options o;
   o.check = true;

@@ -5,6 +5,7 @@
 
 #include "support/temp_repository.hpp"
 
+#include <fermata/http/http_date.hpp>
 #include <fermata/http/server.hpp>
 #include <fermata/http/validators.hpp>
 #include <fermata/promise/sleep.hpp>
@@ -25,16 +26,17 @@ public:
   /// How a file is answered.
   enum class manner {
     whole,
-    slow,      ///< in pieces of 1000 bytes with 20 ms between them
-    cut,       ///< half of it, then the connection ends; always
-    cut_once,  ///< the same, but the next request gets what it asks for
-    misled,    ///< whole, but who asks for a part gets another one
-    wrong,     ///< another last byte
-    hanging,   ///< nothing comes
-    missing,   ///< 404
-    failing,   ///< 500
-    busy,      ///< 503 with Retry-After
-    moved,     ///< 302 to the path that `to` gives
+    slow,        ///< in pieces of 1000 bytes with 20 ms between them
+    cut,         ///< half of it, then the connection ends; always
+    cut_once,    ///< the same, but the next request gets what it asks for
+    misled,      ///< whole, but who asks for a part gets another one
+    wrong,       ///< another last byte
+    hanging,     ///< nothing comes
+    missing,     ///< 404
+    failing,     ///< 500
+    busy,        ///< 503 with Retry-After
+    busy_until,  ///< the same, with a date that is two minutes ahead
+    moved,       ///< 302 to the path that `to` gives
   };
   struct file {
     std::string bytes;
@@ -157,6 +159,13 @@ private:
       case manner::busy:
         other = http::text_response(503, "later\n");
         other.headers.add("Retry-After", "120");
+        co_return other;
+      case manner::busy_until:
+        other = http::text_response(503, "later\n");
+        other.headers.add("Retry-After",
+                          http::to_http_date(std::chrono::floor<std::chrono::seconds>(
+                                                 std::chrono::system_clock::now()) +
+                                             std::chrono::seconds(120)));
         co_return other;
       case manner::moved:
         other = http::text_response(302, "there\n");
