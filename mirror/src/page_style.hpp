@@ -71,14 +71,16 @@ stroke-linejoin:round}.plot .area{fill:currentColor;opacity:.13;stroke:none}
 .plot .bound{stroke:var(--soft);stroke-dasharray:4 4;fill:none;vector-effect:non-scaling-stroke}
 .choice{margin-left:.3rem}.choice a,.choice b{margin-right:.5rem}.choice a{color:var(--busy)}
 .choice b{color:var(--ink)}
-.actions{display:flex;flex-wrap:wrap;gap:.6rem}.actions form{display:flex;gap:.5rem;margin:0}
+.actions{display:flex;flex-wrap:wrap;gap:.6rem}.actions form{display:flex;flex-wrap:wrap;
+gap:.5rem;margin:0}
+input{min-width:0;max-width:100%}
 button,input{font:inherit;font-size:.92rem;border-radius:9px;border:1px solid var(--line);
 padding:.4rem .9rem;background:var(--card);color:var(--ink)}
 button{cursor:pointer;font-weight:600}button:hover{border-color:var(--busy);color:var(--busy)}
 .list{list-style:none;margin:.4rem 0;padding:0}.list li{margin:.3rem 0;overflow-wrap:anywhere}
 .list strong{color:var(--ink)}.list time{white-space:nowrap}
 .list span{display:block;color:var(--soft);font-size:.85rem}.apart{margin-top:.8rem}
-details form,.find{display:flex;gap:.5rem;margin:.6rem 0}.find{margin:.9rem 0 0}
+details form,.find{display:flex;flex-wrap:wrap;gap:.5rem;margin:.6rem 0}.find{margin:.9rem 0 0}
 .find input{flex:1;min-width:0}
 footer{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;color:var(--soft);font-size:.88rem;
 margin-top:1.3rem;padding:0 .2rem}

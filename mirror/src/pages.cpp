@@ -204,7 +204,7 @@ std::string numbers_card(const service_status& s) {
   }
   if (s.memory.rss_bytes) rows += row("Memory", human_bytes(*s.memory.rss_bytes));
   if (s.memory.peak_rss_bytes) rows += row("Peak memory", human_bytes(*s.memory.peak_rss_bytes));
-  if (s.disk.kept_bytes) rows += row("Kept on disk", human_bytes(*s.disk.kept_bytes));
+  if (s.disk.kept_bytes) rows += row("Kept beside archives", human_bytes(*s.disk.kept_bytes));
   if (s.disk.free_bytes && s.disk.total_bytes) {
     rows += row("Free on it", fmt::format("{} of {}", human_bytes(*s.disk.free_bytes),
                                           human_bytes(*s.disk.total_bytes)));
