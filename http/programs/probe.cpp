@@ -104,8 +104,14 @@ probe_bounds bounds_of(const arguments& a) {
   return b;
 }
 
-void draw(const std::string& path, probe_report& r, const std::string& url) {
+// Before the run, so that nobody waits for a drawing that cannot be kept.
+std::ofstream open_drawing(const std::string& path) {
   std::ofstream out(path);
+  if (!out) throw fermata::errno_error("cannot write " + path);
+  return out;
+}
+
+void draw(std::ofstream& out, const std::string& path, probe_report& r, const std::string& url) {
   out << fermata::http::as_svg(r, url);
   if (!out.flush()) throw fermata::errno_error("cannot write " + path);
 }
@@ -121,11 +127,13 @@ int main(int argc, char** argv) {
     options.duration = std::chrono::milliseconds(static_cast<std::int64_t>(a.seconds * 1000));
     options.most_connections = a.connections;
     options.if_none_match = a.if_none_match;
+    std::ofstream drawing;
+    if (!a.svg.empty()) drawing = open_drawing(a.svg);
     probe_report report = run_probe(probe_target::parse(a.url), options);
     const std::string told = a.json ? as_json(report) : as_text(report);
     std::fputs(told.c_str(), stdout);
     std::fflush(stdout);
-    if (!a.svg.empty()) draw(a.svg, report, a.url);
+    if (!a.svg.empty()) draw(drawing, a.svg, report, a.url);
     const auto broken = breaches(report, bounds_of(a));
     for (const std::string& line : broken) fmt::print(stderr, "fermata-probe: {}\n", line);
     return broken.empty() ? 0 : 1;
