@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The conversation of one connection: connection_body.cpp reads the bodies that are streamed,
-// connection_send.cpp writes.
+// connection_send.cpp writes, connection_watch.cpp looks for the client's end.
 
 #include "connection.hpp"
 
@@ -215,7 +215,7 @@ promise<bool> connection::answer() {
   const time_point began = core_.options.on_answered ? core_.loop.now() : time_point();
   counted under_way(core_.counters.active_requests);
   promise<response> asked = ask_handler();
-  if (asked.is_pending() && !out_.empty()) asked = flush_beside(std::move(asked));
+  if (asked.is_pending()) asked = wait_beside_client(std::move(asked));
   response r;
   try {
     response answered = co_await std::move(asked);
@@ -223,17 +223,21 @@ promise<bool> connection::answer() {
     if (!may_answer(r.status))
       throw contract_error("the handler answered with status " + std::to_string(r.status));
   } catch (const cancelled&) {
-    throw;
+    if (!left_) throw;
   } catch (...) {
     if (gone_) throw;
     if (body_failed_) {
       refuse(parser_.failure());
       co_return false;
     }
-    log_failure("handler", message_of(std::current_exception()));
+    if (!left_) log_failure("handler", message_of(std::current_exception()));
     r = text_response(500, "internal server error\n");
   }
   under_way.end();
+  if (left_) {
+    note_left(began);
+    co_return false;
+  }
   if (is_streamed_) co_await leave_body();
   body_bytes_ = 0;
   if (!core_.options.on_answered) co_return co_await send(std::move(r));

@@ -52,6 +52,9 @@ private:
   promise<> leave_body();
   promise<bool> discard_body();
   promise<response> ask_handler();
+  promise<response> wait_beside_client(promise<response> asked);
+  promise<response> stop_watching_after(promise<response> asked);
+  promise<> watch_client();
   promise<bool> send(response r);
   promise<bool> send_and_tell(response r, time_point began);
   promise<> send_bytes(shared_bytes bytes);
@@ -72,6 +75,7 @@ private:
   void append_answer(int status, std::string_view text, std::chrono::seconds retry_after = {});
   void give_up_late();
   void begin_body();
+  void note_left(time_point began);
   void append_refusal(const server_core::verdict& v);
   void log_failure(std::string_view what, std::string_view why);
   void count(int status);
@@ -85,6 +89,9 @@ private:
   promise<std::size_t> reading_;  // held to be cancelled
   promise<> writing_;
   promise<shared_bytes> reading_body_;
+  promise<response> handling_;  // while it is pending
+  promise<> watching_;          // beside it
+  promise<std::size_t> reading_ahead_;
   std::chrono::nanoseconds body_patience_{0};  // left of body_time, for a body that is streamed
   std::uint64_t body_since_ = 0;               // bytes of it since that was renewed
   std::uint64_t written_before_ = 0;
@@ -94,6 +101,7 @@ private:
   bool late_ = false;      // the deadline of phase_ has passed
   bool stopped_ = false;   // `stop` found us idle
   bool gone_ = false;      // a write failed
+  bool left_ = false;      // the client has ended while a handler was pending
   bool refused_ = false;
   bool is_streamed_ = false;    // the request under way is read by its handler
   bool body_over_ = false;      // all of that has come

@@ -53,6 +53,7 @@ promise<shared_bytes> connection::read_piece() {
         co_return shared_bytes(std::string(parser_.body_piece()));
       case parse_event::done:
         body_over_ = true;
+        if (handling_ && handling_.is_pending()) watching_ = watch_client();
         break;
       case parse_event::failed:
         body_failed_ = true;

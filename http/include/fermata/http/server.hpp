@@ -9,6 +9,10 @@
 ///           its collected body, and 64 KiB of output; connections are limited.
 /// Overload: what is over a limit is refused at once, with a Retry-After: 503 for the limits of the
 ///           server, 429 for those of a client. `is_exempt` lets a health check through.
+/// Leaving:  the promise of a handler whose client has gone is cancelled: at once after a reset,
+///           after `half_closed_time` where the client has ended its side, for then it may be
+///           reading yet. What is pipelined behind the request stays for later. The promise is
+///           left alone where others wait for it too.
 /// Pauses:   after each request and each piece of 64 KiB; connections run in the prompt class.
 /// Thread:   loop.
 /// Lifetime: the loop outlives the server; handlers may be called until the server is gone and
@@ -35,8 +39,8 @@ namespace fermata::http {
 /// A request that has been answered, as an access log wants it.
 struct answered_request {
   const request& asked;
-  std::string peer;  ///< of the connection: `127.0.0.1:4711`
-  int status = 0;
+  std::string peer;                  ///< of the connection: `127.0.0.1:4711`
+  int status = 0;                    ///< 499: the client left before there was an answer
   std::uint64_t body_bytes = 0;      ///< that were written, also where the client left early
   std::chrono::nanoseconds took{0};  ///< from the end of the request to the last write
 };
@@ -72,6 +76,8 @@ struct server_options {
   std::chrono::nanoseconds idle_time = std::chrono::seconds(75);
   /// For each write, of at most 64 KiB.
   std::chrono::nanoseconds write_time = std::chrono::seconds(60);
+  /// How long a handler may go on whose client has ended its side of the connection.
+  std::chrono::nanoseconds half_closed_time = std::chrono::milliseconds(250);
   /// How long a refused client may go on sending before it is cut off.
   std::chrono::nanoseconds linger_time = std::chrono::seconds(2);
   /// What the Date field says; the default is the system's clock.
@@ -92,6 +98,7 @@ struct server_counters {
   std::array<std::uint64_t, 6> responses{};  ///< by class: [2] is 2xx; [0] is not used
   std::uint64_t malformed = 0;               ///< requests that the parser refused
   std::uint64_t timeouts = 0;
+  std::uint64_t abandoned = 0;  ///< requests whose client left before there was an answer
   std::uint64_t handler_failures = 0;
   std::uint64_t accept_failures = 0;
   std::uint64_t received_bytes = 0;
