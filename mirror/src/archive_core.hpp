@@ -38,6 +38,7 @@ struct archive_core {
   void look_at(const archive_hash& key);
   /// What is stored no more: all that it was wanted as.
   void look_at_all_of(const stored_archive& gone);
+  [[nodiscard]] bool is_fetching() const { return running != nullptr && !running->is_cancelled(); }
   void log(log_level level, const std::string& text) const { loop.log(level, "archives", text); }
 
   archive_options options;
@@ -62,6 +63,8 @@ struct archive_core {
   std::uint64_t hits = 0;
   std::uint64_t fetched = 0;
   std::uint64_t misses = 0;
+  std::uint64_t refused = 0;
+  std::size_t waiting_requests = 0;
 };
 using archive_core_ptr = std::shared_ptr<archive_core>;
 
@@ -69,7 +72,8 @@ using archive_core_ptr = std::shared_ptr<archive_core>;
 
 /// Starts what is due, until it is cancelled.
 promise<> keep_downloading(archive_core_ptr c);
-void start_download(const archive_core_ptr& c, const archive_hash& key);
+/// Starts what is asked for and has its turn: when it is asked for, and when a download has ended.
+void start_asked(const archive_core_ptr& c);
 /// Queues all that is missing.
 promise<> look_at_all(archive_core_ptr c);
 promise<> take_update(archive_core_ptr c, catalogue_update update);

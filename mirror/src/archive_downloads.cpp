@@ -59,6 +59,7 @@ promise<> download_one(archive_core_ptr c, archive_hash key) {
     c->queue.fail(key, std::move(why), c->loop.now());
   }
   c->batch.ended = c->loop.now();
+  start_asked(c);
   c->wake.set();
 }
 
@@ -93,12 +94,21 @@ void archive_core::look_at_all_of(const stored_archive& gone) {
   wake.set();
 }
 
+namespace {
+
 void start_download(const archive_core_ptr& c, const archive_hash& key) {
   if (c->queue.active().empty()) {
     c->batch = {c->loop.now(), c->loop.now(), c->downloaded, c->downloaded_bytes};
   }
   c->queue.begin(key, c->loop.now());
   c->running->fork([c, key] { return download_one(c, key); });
+}
+
+}  // namespace
+
+void start_asked(const archive_core_ptr& c) {
+  if (!c->is_fetching()) return;
+  while (const auto key = c->queue.next_asked()) start_download(c, *key);
 }
 
 promise<> keep_downloading(archive_core_ptr c) {

@@ -12,6 +12,7 @@
 namespace fermata::mirror {
 namespace {
 
+constexpr std::chrono::seconds ask_again{10};
 constexpr std::string_view kept_for_ever = "public, max-age=31536000, immutable";
 
 // `/cache/sha256/ab/ab...`; nothing for what is no such path.
@@ -86,20 +87,48 @@ http::response answer_with(const http::request& r,
   return out;
 }
 
-// The end of the try under way, or of one that begins now; nothing where it failed lately.
-std::optional<promise<>> fetch_now(const archive_core_ptr& c, const archive_hash& key) {
-  download* d = c->queue.find(key);
-  if (d == nullptr || c->running == nullptr || c->running->is_cancelled()) return std::nullopt;
-  if (d->now == download::state::failed && d->next_try > c->loop.now()) return std::nullopt;
-  if (d->now != download::state::active) start_download(c, key);
-  d = c->queue.find(key);  // it may have ended at once
-  return d == nullptr || d->now != download::state::active ? ready() : protect(d->ended);
+// One request among those that wait for an archive.
+class asker {
+public:
+  asker(archive_core_ptr c, const archive_hash& key) : core_(std::move(c)), key_(key) {
+    if (core_->waiting_requests >= core_->options.most_waiting) return;
+    number_ = core_->queue.ask(key_);
+    if (number_ != 0) ++core_->waiting_requests;
+  }
+  asker(const asker&) = delete;
+  asker& operator=(const asker&) = delete;
+  ~asker() {
+    if (number_ == 0) return;
+    --core_->waiting_requests;
+    core_->queue.unask(key_, number_);
+  }
+  [[nodiscard]] bool may_wait() const noexcept { return number_ != 0; }
+
+private:
+  archive_core_ptr core_;
+  archive_hash key_;
+  std::uint64_t number_ = 0;
+};
+
+// Whether it is queued, and has not failed lately.
+bool may_fetch(const archive_core& c, const archive_hash& key) {
+  const download* d = c.queue.find(key);
+  if (d == nullptr || !c.is_fetching()) return false;
+  return d->now != download::state::failed || d->next_try <= c.loop.now();
+}
+
+// The end of the try that is under way, begins now or has to wait for its turn.
+promise<> end_of_try(const archive_core_ptr& c, const archive_hash& key) {
+  start_asked(c);
+  const download* d = c->queue.find(key);  // it may have ended at once
+  const bool is_over = d == nullptr || (d->now != download::state::active && !d->is_asked);
+  return is_over ? ready() : protect(d->ended);
 }
 
 http::response say_missing(const archive_core& c, const archive_hash& key) {
   const download* d = c.queue.find(key);
   if (d == nullptr || d->now != download::state::failed) {
-    return no_archive(503, "the archive is being fetched", std::chrono::seconds(10));
+    return no_archive(503, "the archive is being fetched", ask_again);
   }
   return no_archive(404, "the archive could not be fetched: " + d->why.text);
 }
@@ -129,9 +158,14 @@ promise<http::response> serve_archive(archive_core_ptr c, const http::request& r
     if (!wanted) co_return no_archive(404, "no package names this archive");
     if (c->options.offline) co_return no_archive(404, "the archive is not stored");
     const archive_hash key = wanted->key();
-    std::optional<promise<>> ending = fetch_now(c, key);
-    if (!ending) co_return say_missing(*c, key);
-    promise<> waiting = with_timeout(c->options.wait_time, std::move(*ending));
+    if (!may_fetch(*c, key)) co_return say_missing(*c, key);
+    const asker place(c, key);
+    if (!place.may_wait()) {
+      --c->misses;
+      ++c->refused;
+      co_return no_archive(503, "too many archives are being waited for", ask_again);
+    }
+    promise<> waiting = with_timeout(c->options.wait_time, end_of_try(c, key));
     try {
       co_await waiting;
     } catch (const timed_out&) {

@@ -32,7 +32,10 @@ promise<> work(archive_core_ptr c, scope& s) {
   c->running = &s;
   struct at_end {
     archive_core& c;
-    ~at_end() { c.running = nullptr; }
+    ~at_end() {
+      c.running = nullptr;
+      c.queue.forget_asked();
+    }
   } guard{*c};
   s.fork_daemon([c] { return keep_checking(c); });
   s.fork_daemon([c] { return keep_collecting(c); });
@@ -124,6 +127,7 @@ archive_status archive_service::status() const {
   const std::size_t not_here = c.queue.all().size() + c.unseen;
   s.present =
       s.is_open && s.is_known ? s.catalogue.archives - std::min(s.catalogue.archives, not_here) : 0;
+  s.asked = c.queue.asked();
   const time_point now = c.loop.now();
   for (const archive_hash& key : c.queue.active()) {
     const download& d = *c.queue.find(key);
@@ -148,6 +152,7 @@ archive_status archive_service::status() const {
   s.hits = c.hits;
   s.fetched = c.fetched;
   s.misses = c.misses;
+  s.refused = c.refused;
   s.checked = c.checking.checked;
   return s;
 }

@@ -33,10 +33,16 @@ std::string listed(const std::vector<std::string>& names) {
 
 }  // namespace
 
+download& download_queue::make(const archive_hash& key) {
+  auto made = std::make_unique<download>();
+  made->number = ++made_;
+  return *(all_[key] = std::move(made));
+}
+
 void download_queue::add(const wanted_archive& a) {
-  std::unique_ptr<download>& d = all_[a.key()];
+  download* d = find(a.key());
   const bool is_new = d == nullptr;
-  if (is_new) d = std::make_unique<download>();
+  if (is_new) d = &make(a.key());
   d->url = git_mem::without_secrets(a.urls.front());
   d->packages = listed(a.packages);
   if (d->now == download::state::active) return;
@@ -55,8 +61,7 @@ void download_queue::restore(const wanted_archive& a, kept_failure known, time_p
     add(a);
     return;
   }
-  std::unique_ptr<download>& d = all_[a.key()];
-  d = std::make_unique<download>();
+  download* const d = &make(a.key());
   d->url = std::move(known.url);
   d->host = host_of(d->url);
   d->packages = listed(a.packages);
@@ -96,6 +101,10 @@ void download_queue::drop(const archive_hash& key) {
   if (at == all_.end() || at->second->now == download::state::active) return;
   if (at->second->now == download::state::failed) unschedule(key, *at->second);
   if (at->second->tries > 0) ++changes_;
+  if (at->second->is_asked) {
+    take_from_asked(key, *at->second);
+    at->second->end.resolve();
+  }
   all_.erase(at);
 }
 
@@ -115,11 +124,11 @@ std::optional<archive_hash> download_queue::pop(host& h) {
 }
 
 std::optional<archive_hash> download_queue::next(time_point now) {
-  if (active_.size() >= limits_.jobs || full_until_ > now) return std::nullopt;
+  if (active_.size() >= own_jobs() || full_until_ > now) return std::nullopt;
   auto at = hosts_.upper_bound(turn_);
   for (std::size_t i = 0; i < hosts_.size(); ++i, ++at) {
     if (at == hosts_.end()) at = hosts_.begin();
-    if (at->second.active >= limits_.per_host || at->second.paused_until > now) continue;
+    if (at->second.active >= own_per_host() || at->second.paused_until > now) continue;
     if (const auto key = pop(at->second)) {
       turn_ = at->first;
       return key;
@@ -128,17 +137,73 @@ std::optional<archive_hash> download_queue::next(time_point now) {
   return std::nullopt;
 }
 
-void download_queue::begin(const archive_hash& key, time_point now) {
-  download& d = *find(key);
-  if (d.now == download::state::failed) unschedule(key, d);
-  d.now = download::state::active;
-  d.began = now;
-  d.progress = fetch_progress();
+void download_queue::promise_end(download& d) {
   auto [ended, end] = make_promise<>();
   d.ended = std::move(ended);
   d.end = std::move(end);
+}
+
+void download_queue::begin(const archive_hash& key, time_point now) {
+  download& d = *find(key);
+  if (d.is_asked) {
+    take_from_asked(key, d);
+  } else {
+    promise_end(d);
+  }
+  d.now = download::state::active;
+  d.began = now;
+  d.progress = fetch_progress();
   active_.insert(key);
   ++hosts_[d.host].active;
+}
+
+std::uint64_t download_queue::ask(const archive_hash& key) {
+  download& d = *find(key);
+  if (d.now != download::state::active && !d.is_asked) {
+    host& h = hosts_[d.host];
+    if (asked_.size() >= download_limits::most_asked) return 0;
+    if (h.asked >= download_limits::most_asked_of_host) return 0;
+    if (d.now == download::state::failed) {
+      unschedule(key, d);
+      put(key, d);
+    }
+    promise_end(d);
+    d.is_asked = true;
+    asked_.push_back(key);
+    ++h.asked;
+  }
+  ++d.askers;
+  return d.number;
+}
+
+void download_queue::unask(const archive_hash& key, std::uint64_t number) {
+  download* d = find(key);
+  if (d == nullptr || d->number != number || --d->askers > 0 || !d->is_asked) return;
+  take_from_asked(key, *d);
+  d->end.resolve();
+}
+
+void download_queue::take_from_asked(const archive_hash& key, download& d) {
+  d.is_asked = false;
+  asked_.erase(std::find(asked_.begin(), asked_.end(), key));
+  --hosts_[d.host].asked;
+}
+
+std::optional<archive_hash> download_queue::next_asked() const {
+  if (active_.size() >= limits_.jobs) return std::nullopt;
+  for (const archive_hash& key : asked_) {
+    if (hosts_.at(find(key)->host).active < limits_.per_host) return key;
+  }
+  return std::nullopt;
+}
+
+void download_queue::forget_asked() {
+  while (!asked_.empty()) {
+    const archive_hash key = asked_.front();
+    download& d = *find(key);
+    take_from_asked(key, d);
+    d.end.resolve();
+  }
 }
 
 // It is no longer under way.
@@ -219,7 +284,7 @@ bool download_queue::wake_one(time_point now) {
 std::optional<time_point> download_queue::next_time(time_point now) const {
   std::optional<time_point> first;
   if (!schedule_.empty()) first = schedule_.begin()->first;
-  if (active_.size() >= limits_.jobs) return first;
+  if (active_.size() >= own_jobs()) return first;
   for (const auto& [name, h] : hosts_) {
     const time_point free = std::max(h.paused_until, full_until_);
     if (h.waiting.empty() || free <= now) continue;

@@ -38,11 +38,18 @@ struct download {
   time_point began{};
   time_point next_try{};
   fetch_progress progress;
-  promise<> ended;  ///< of the try under way: it resolves however that ends
+  std::uint64_t number = 0;  ///< another one for each that is made
+  std::size_t askers = 0;    ///< requests that wait for it
+  bool is_asked = false;     ///< it waits to be tried before others
+  promise<> ended;           ///< of the try under way or asked for: it resolves however that ends
   resolver<> end;
 };
 
+/// Of `jobs` and `per_host` every eighth and every fourth are kept for what is asked for.
 struct download_limits {
+  static constexpr std::size_t most_asked = 256;         ///< that wait to be tried
+  static constexpr std::size_t most_asked_of_host = 64;  ///< of them, so that a dead one has no all
+
   std::size_t jobs = 16;
   std::size_t per_host = 4;
   std::chrono::nanoseconds first_delay{};
@@ -52,7 +59,8 @@ struct download_limits {
 
 /// Shape:  hosts take turns, each with at most `per_host` downloads; one that asks for it, or does
 ///         not answer, is left alone for a while; so are all where there is no room for what they
-///         send. Failed ones wait until their time.
+///         send. Failed ones wait until their time. What a client asks for comes first, in its
+///         order, also where the host is left alone; the bounds hold for it too.
 /// Pauses: never; below 5 us each, but for `status` functions.
 /// Thread: loop.
 class download_queue {
@@ -77,6 +85,16 @@ public:
   /// A try that nobody knows the end of: it waits again.
   void give_back(const archive_hash& key);
 
+  /// A request waits for it: it is to be tried before others, if it is not already. Gives what to
+  /// `unask` with; 0: too many are asked for.
+  std::uint64_t ask(const archive_hash& key);
+  /// That request waits no more. What nobody waits for has its place of before.
+  void unask(const archive_hash& key, std::uint64_t number);
+  /// What is asked for and may start now.
+  [[nodiscard]] std::optional<archive_hash> next_asked() const;
+  /// Nothing will start any more: nobody has to wait for it.
+  void forget_asked();
+
   /// Makes one failed download wait that is due by now, or that `retry` was asked for; false: there
   /// is none.
   bool wake_one(time_point now);
@@ -91,6 +109,7 @@ public:
   /// Counts what makes `all` differ in what survives a restart.
   [[nodiscard]] std::uint64_t changes() const noexcept { return changes_; }
   [[nodiscard]] const std::set<archive_hash>& active() const noexcept { return active_; }
+  [[nodiscard]] std::size_t asked() const noexcept { return asked_.size(); }
   [[nodiscard]] std::size_t failed() const noexcept { return schedule_.size(); }
   [[nodiscard]] const std::map<std::string, std::set<archive_hash>, std::less<>>& failures() const {
     return by_reason_;
@@ -100,6 +119,7 @@ private:
   struct host {
     std::deque<archive_hash> waiting;  // some may have gone
     std::size_t active = 0;
+    std::size_t asked = 0;
     std::size_t unreachable = 0;  // in a row
     time_point paused_until{};
   };
@@ -109,18 +129,26 @@ private:
   void unschedule(const archive_hash& key, download& d);
   [[nodiscard]] std::chrono::nanoseconds delay_of(const download& d) const;
   void leave(const archive_hash& key, download& d);
+  download& make(const archive_hash& key);
+  static void promise_end(download& d);
+  // What downloads that nobody asks for may take.
+  [[nodiscard]] std::size_t own_jobs() const { return limits_.jobs - limits_.jobs / 8; }
+  [[nodiscard]] std::size_t own_per_host() const { return limits_.per_host - limits_.per_host / 4; }
+  void take_from_asked(const archive_hash& key, download& d);
   void pause(host& h, const fetch_failure& why, time_point now) const;
 
   download_limits limits_;
   table all_;
   std::set<archive_hash> active_;
   std::map<std::string, host> hosts_;
-  std::string turn_;  // the host that was served last
+  std::deque<archive_hash> asked_;  // exactly those that say so
+  std::string turn_;                // the host that was served last
   time_point full_until_{};
   std::set<std::pair<time_point, archive_hash>> schedule_;
   std::map<std::string, std::set<archive_hash>, std::less<>> by_reason_;
   std::set<std::string, std::less<>> retried_;  // reasons
   std::uint64_t changes_ = 0;
+  std::uint64_t made_ = 0;
 };
 
 }  // namespace fermata::mirror

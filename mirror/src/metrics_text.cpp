@@ -88,6 +88,8 @@ void write_server(writer& w, const http::server_counters& c) {
   w.single("http_malformed_total", "counter", "Requests that were refused as malformed.",
            c.malformed);
   w.single("http_timeouts_total", "counter", "Clients that were too slow.", c.timeouts);
+  w.single("http_abandoned_total", "counter", "Clients that left before there was an answer.",
+           c.abandoned);
   w.single("http_handler_failures_total", "counter", "Requests that failed in a handler.",
            c.handler_failures);
   w.single("http_received_bytes_total", "counter", "Bytes from clients.", c.received_bytes);
@@ -165,6 +167,8 @@ void write_archives(writer& w, const archive_status& a) {
            a.fetched);
   w.single("mirror_archives_misses_total", "counter", "Requests that were answered with 404.",
            a.misses);
+  w.single("mirror_archives_refused_total", "counter",
+           "Requests that were answered with 503 because too many waited.", a.refused);
 }
 
 void write_phases(writer& w, const phase_table& phases) {

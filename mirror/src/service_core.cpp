@@ -46,6 +46,9 @@ service_core::service_core(service_options o)
       started(loop.now()),
       sampled(started) {
   if (!options.data_directory.empty()) data.emplace(options.data_directory);
+  // Who waits for archives leaves half of the connections to others.
+  std::size_t& waiting = options.archives.most_waiting;
+  waiting = std::min(waiting, std::max<std::size_t>(options.http.most_connections / 2, 1));
   if (!options.archives.folder.empty()) archives.emplace(options.archives, catalogue);
 }
 
@@ -128,6 +131,7 @@ http::server_counters service_core::server_counters() const {
     all.rate_limited += one.rate_limited;
     all.malformed += one.malformed;
     all.timeouts += one.timeouts;
+    all.abandoned += one.abandoned;
     all.handler_failures += one.handler_failures;
     all.accept_failures += one.accept_failures;
     all.received_bytes += one.received_bytes;

@@ -96,6 +96,17 @@ public:
     loop.run([&] { return ask_twice(sum, answers); });
     return answers;
   }
+  /// All at once, each on a connection of its own.
+  std::vector<answer> get_all(const std::vector<std::string>& sums) {
+    std::vector<answer> answers;
+    loop.run([&] { return ask_all(sums, answers); });
+    return answers;
+  }
+  /// Asks and does not wait for the answer; who drops the stream has left.
+  std::unique_ptr<byte_stream> begin_get(const std::string& sum) {
+    return loop.run([&] { return begin_asking(sum); });
+  }
+  [[nodiscard]] const http::server_counters& counters() const { return server_->counters(); }
   void wait_for(std::function<bool(const archive_status&)> is_so) {
     loop.run([&] { return until(is_so); });
   }
@@ -138,6 +149,22 @@ private:
     promise<answer> second = ask_port(port_, "GET", path);
     answers.push_back(co_await std::move(first));
     answers.push_back(co_await std::move(second));
+  }
+  promise<> ask_all(const std::vector<std::string>& sums, std::vector<answer>& answers) {
+    std::vector<promise<answer>> asked;
+    for (const std::string& sum : sums) {
+      asked.push_back(ask_port(port_, "GET", "/cache/" + archive_hash::parse(sum)->path()));
+    }
+    for (promise<answer>& p : asked) answers.push_back(co_await std::move(p));
+  }
+  promise<std::unique_ptr<byte_stream>> begin_asking(std::string sum) {
+    promise<std::unique_ptr<byte_stream>> connecting =
+        tcp_connect("127.0.0.1", port_, connect_options());
+    std::unique_ptr<byte_stream> stream = co_await std::move(connecting);
+    promise<> sent =
+        write_text(*stream, request_text("GET", "/cache/" + archive_hash::parse(sum)->path(), ""));
+    co_await sent;
+    co_return stream;
   }
   promise<> update() {
     promise<git_mem::object_id> cloning =

@@ -5,7 +5,11 @@
 ///           `serve` for `/cache/...`. Each missing archive is fetched from its declared URL, then
 ///           from its mirrors, then from the upstream caches, and tried again on a schedule of its
 ///           own, which a restart does not change. One that is asked for before it is there is
-///           fetched at once, once for all who ask, while they wait.
+///           fetched before all others, once for all who ask, while they wait; an eighth of `jobs`
+///           and a fourth of `per_host` are kept for such.
+/// Bounds:   256 archives may be asked for and not under way, 64 of one host, and `most_waiting`
+///           requests may wait: one more gets 503 with Retry-After. What nobody waits for any more
+///           is asked for no more; a download under way goes on.
 /// Pauses:   may; files and hashes are on the pool, TLS and names on the client's thread.
 /// Thread:   loop.
 /// Lifetime: the loop and the catalogue outlive the service, the service its promises.
@@ -38,8 +42,9 @@ struct archive_options {
   bool check = false;                        ///< look through all that is stored at the start
   bool allow_file = false;                   ///< `file://` URLs too
   std::vector<std::string> upstream_caches;  ///< tried last: `<base>/sha256/ab/ab...`
-  std::size_t jobs = 16;                     ///< downloads at once, beside those asked for
+  std::size_t jobs = 16;                     ///< downloads at once, with those asked for
   std::size_t per_host = 4;
+  std::size_t most_waiting = 512;               ///< requests for what is being fetched
   std::uint64_t download_bytes_per_second = 0;  ///< of all together; 0: no limit
   std::uint64_t largest_bytes = std::uint64_t{1} << 30;
   std::chrono::nanoseconds download_time = std::chrono::hours(1);    ///< for one URL
@@ -107,6 +112,7 @@ struct archive_status {
   store_counts store;
   std::size_t present = 0;  ///< of the catalogue's archives
   std::size_t waiting = 0;
+  std::size_t asked = 0;  ///< of those waiting, by requests
   std::size_t failed = 0;
   batch_status batch;
   std::vector<download_status> active;
@@ -118,7 +124,8 @@ struct archive_status {
   std::uint64_t hits = 0;     ///< requests for what was there
   std::uint64_t fetched = 0;  ///< requests that waited until it was there
   std::uint64_t misses = 0;
-  std::size_t checked = 0;  ///< of the pass that is under way or was last
+  std::uint64_t refused = 0;  ///< requests, because too many waited
+  std::size_t checked = 0;    ///< of the pass that is under way or was last
 };
 
 struct archive_core;
