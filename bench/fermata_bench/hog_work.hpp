@@ -19,8 +19,11 @@ using std::chrono::nanoseconds;
 inline nanoseconds work_of(const settings& s) {
   const char* const text = std::getenv("HOG_SECONDS");
   if (text == nullptr) return s.is_short ? s.timing : std::chrono::seconds(10);
-  const double seconds = std::strtod(text, nullptr);
-  require(seconds > 0 && seconds < 1e6, "HOG_SECONDS is a number of seconds");
+  char* end = nullptr;
+  const double seconds = std::strtod(text, &end);
+  if (*end != '\0' || !(seconds > 0 && seconds < 1e6)) {
+    throw wrong_usage("HOG_SECONDS is a number of seconds above 0 and below 1000000");
+  }
   return nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
 }
 

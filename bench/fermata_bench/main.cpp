@@ -138,6 +138,8 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   try {
     return run(argc, argv);
+  } catch (const bench::wrong_usage& e) {
+    return refuse(e.what());
   } catch (const std::exception& e) {
     fmt::print(stderr, "fermata-bench: {}\n", e.what());
     return 1;

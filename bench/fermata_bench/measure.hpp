@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <stdexcept>
 #include <string_view>
 #include <vector>
 
@@ -69,6 +70,12 @@ double ns_an_operation(const settings& s, std::size_t operations, F&& batch) {
 
 /// Bytes of memory that the process has in use.
 std::size_t resident_bytes();
+
+/// What a case was told in the environment is not what it takes.
+class wrong_usage : public std::runtime_error {
+public:
+  using std::runtime_error::runtime_error;
+};
 
 /// Throws: std::runtime_error where a case computed something wrong, which ends the program.
 void require(bool holds, const char* what);

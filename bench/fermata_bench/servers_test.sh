@@ -56,3 +56,9 @@ for wrong in '' c99 'c1 c2' '--ms 0 c1' serve-echo 'serve-echo 70000' 'serve-fib
   [ "$status" -eq 2 ] || fail "status $status for '$wrong'"
   [[ $said == 'fermata-bench: '*' (see --help)' && $said != *$'\n'* ]] || fail "'$wrong' says '$said'"
 done
+for wrong in abc 5x 0 ''; do
+  status=0
+  said=$(HOG_SECONDS=$wrong "$program" c12 2>&1) || status=$?
+  [ "$status" -eq 2 ] || fail "status $status for HOG_SECONDS=$wrong"
+  [[ $said == 'fermata-bench: HOG_SECONDS is '*' (see --help)' ]] || fail "HOG_SECONDS: '$said'"
+done

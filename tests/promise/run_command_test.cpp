@@ -11,6 +11,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <fstream>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -238,6 +239,25 @@ TEST_CASE("run_command that is cancelled stops its child first", "[promise][proc
   loop.run([&] { return until_settled(running); });
   CHECK(is_cancelled(running.error()));
   CHECK_FALSE(has_children());
+}
+
+TEST_CASE("run_command that is cancelled while a grandchild holds the pipe is cancelled",
+          "[promise][process]") {
+  fermata::test::place p;
+  command c = shell("sleep 1000 & echo $! > " + p.path("grandchild"));
+  pid_t grandchild = 0;
+  const auto is_there = [&] {
+    std::ifstream(p.path("grandchild")) >> grandchild;
+    return grandchild > 1;
+  };
+  const promise<run_result> running = run_command(c);
+  while (!is_there() || has_children()) p.loop.run([] { return turns(1); });
+  p.loop.run([] { return turns(3); });
+  CHECK(running.is_pending());
+  cancel(running);
+  p.loop.run([&] { return until_settled(running); });
+  CHECK(is_cancelled(running.error()));
+  CHECK(::kill(grandchild, SIGKILL) == 0);
 }
 
 TEST_CASE("run_command says why a program cannot be started", "[promise][process]") {
