@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What is written is kept until something is read: then it is the body of a POST, one that can be
-// sent twice where it is small, and else a stream of the pieces that it is kept in. A service's name
-// in front of the advertisement, which servers send or leave out, is read over.
+// sent twice where it is small, and else a stream of the pieces that it is kept in. A service's
+// name in front of the advertisement, which servers send or leave out, is read over.
 
 #include "http_stream.hpp"
 
