@@ -7,6 +7,9 @@
 #include <fermata/git_mem/pkt_line.hpp>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
+#include <string>
 
 namespace fermata::git_mem {
 
@@ -14,6 +17,13 @@ namespace {
 
 [[noreturn]] void bad(std::size_t at, const std::string& why) {
   throw failure(reason::corrupt, "tree byte " + std::to_string(at) + ": " + why);
+}
+
+std::string octal(std::uint32_t bits) {
+  std::array<char, 11> text{};
+  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), bits, 8);
+  static_cast<void>(error);  // 32 bits fit
+  return {text.data(), end};
 }
 
 // Old programs wrote all the bits of stat. As git does, the kind and one of them are looked at.
@@ -30,7 +40,7 @@ file_mode to_mode(std::uint32_t bits, std::size_t at) {
     case 0160000:
       return file_mode::submodule;
     default:
-      bad(at, "mode " + std::to_string(bits) + " is none of git's");
+      bad(at, "mode " + octal(bits) + " is none of git's");
   }
 }
 

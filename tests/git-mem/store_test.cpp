@@ -237,8 +237,8 @@ TEST_CASE("damaged trees are refused", "[git_mem][tree]") {
   CHECK(walk_tree(good.substr(0, good.size() - 1)).error == "tree byte 0: it ends inside an entry");
   CHECK(walk_tree("100644 name").error == "tree byte 0: it ends inside an entry");
   CHECK(walk_tree(tree_line("100844", "a", x)).error == "tree byte 0: its mode is no octal number");
-  CHECK(walk_tree(tree_line("20644", "a", x)).error == "tree byte 0: mode 8612 is none of git's");
-  CHECK(walk_tree(tree_line("644", "a", x)).error == "tree byte 0: mode 420 is none of git's");
+  CHECK(walk_tree(tree_line("20644", "a", x)).error == "tree byte 0: mode 20644 is none of git's");
+  CHECK(walk_tree(tree_line("644", "a", x)).error == "tree byte 0: mode 644 is none of git's");
   CHECK(walk_tree(good + good).error == "tree byte 29: \"a\" is out of order");
   CHECK(walk_tree(tree_line("100644", "b", x) + good).error ==
         "tree byte 29: \"a\" is out of order");
