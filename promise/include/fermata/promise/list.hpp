@@ -95,7 +95,7 @@ private:
 };
 
 /// `Task` has `start(iterator&) -> promise<U>` and `took(index, iterator, U) -> bool`: whether the
-/// rest is needless. An item's `cancelled` ends the workers beside, as it would where this is alone.
+/// rest is needless. An item's `cancelled` ends the workers beside, as where this is alone.
 template <typename R, typename Task>
 promise<> work(cursor<R>& at, Task& task, scope* s) {
   try {
