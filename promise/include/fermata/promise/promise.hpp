@@ -327,9 +327,9 @@ template <typename T>
 [[nodiscard]] std::string async_trace(const promise<T>& p);
 
 /// In a coroutine, `co_return co_await tail(std::move(p))`: the coroutine's promise becomes `p`,
-/// and its frame is freed at once, so that recursion of any depth runs in constant memory. Only where
-/// nobody else holds `p`, which is why it is taken over: a handle that stayed in the frame would
-/// keep both. Else it is an ordinary wait.
+/// and its frame is freed at once, so that recursion of any depth runs in constant memory. Only
+/// where nobody else holds `p`, which is why it is taken over: a handle that stayed in the frame
+/// would keep both. Else it is an ordinary wait.
 template <typename T>
 [[nodiscard]] auto tail(promise<T>&& p);
 
