@@ -3,6 +3,7 @@
 
 #include "clone_over.hpp"
 
+#include "asked_refs.hpp"
 #include "clone_session.hpp"
 #include "live_refs.hpp"
 #include "pack_worker.hpp"
@@ -31,16 +32,10 @@ namespace {
 constexpr std::chrono::microseconds release_cost{30};
 constexpr std::chrono::nanoseconds look_up_cost{300};
 
-std::vector<std::string> wanted_names(const std::string& branch) {
-  if (branch.empty()) return {"HEAD"};
-  if (branch.starts_with("refs/")) return {branch};
-  return {"refs/heads/" + branch, "refs/tags/" + branch};
-}
-
 // What to fetch, of what the server has, which is sorted. Where HEAD names no commit, it may be
 // that only other refs are wanted.
 void choose_tip(clone_result& result, const std::string& branch, bool may_be_none) {
-  for (const std::string& name : wanted_names(branch)) {
+  for (const std::string& name : detail::wanted_names(branch)) {
     const auto at = detail::ref_from(result.refs, name);
     if (at == result.refs.end() || at->name != name) continue;
     if (at->id.is_zero()) break;  // HEAD, of a branch that is not there
@@ -75,7 +70,7 @@ promise<std::vector<reference>> list_refs(clone_session& s, advertisement& from)
     promise<std::vector<reference>> taken = take_all(from.refs);
     co_return co_await std::move(taken);
   }
-  std::vector<std::string> prefixes = wanted_names(s.url.branch);
+  std::vector<std::string> prefixes = detail::wanted_names(s.url.branch);
   prefixes.emplace_back("HEAD");
   if (s.url.branch.empty()) prefixes.emplace_back("refs/heads/");
   prefixes.insert(prefixes.end(), s.options.also.begin(), s.options.also.end());
@@ -161,13 +156,18 @@ promise<std::vector<object_id>> shallow_after(const clone_session& s,
   co_return ids;
 }
 
-// That nothing is missing in what came.
-promise<> check_received(clone_session& s, const clone_result& result) {
-  const detail::pack_links& links = detail::pack_worker::links_of(s.analyser);
-  const auto in = std::make_shared<snapshot>();
+// With what came, which is only lent.
+snapshot_ptr all_there(const clone_session& s, const clone_result& result) {
+  auto in = std::make_shared<snapshot>();
   in->shallow = result.shallow;
-  in->packs.emplace_back(std::shared_ptr<const void>(), result.objects.get());  // only lent
+  in->packs.emplace_back(std::shared_ptr<const void>(), result.objects.get());
   if (s.known) in->packs.insert(in->packs.end(), s.known->packs.begin(), s.known->packs.end());
+  return in;
+}
+
+// That nothing is missing in what came.
+promise<> check_received(clone_session& s, snapshot_ptr in, const clone_result& result) {
+  const detail::pack_links& links = detail::pack_worker::links_of(s.analyser);
   promise<> history = detail::check_history(in, links, !s.options.filter.empty());
   co_await history;
   if (s.known) co_return;  // a fetch compares the trees anyway
@@ -203,8 +203,11 @@ promise<> fetch_pack(clone_session& s,
   }
   promise<std::vector<object_id>> cutting = shallow_after(s, from, answer, *result.objects);
   result.shallow = co_await std::move(cutting);
-  promise<> checked = check_received(s, result);
+  const snapshot_ptr in = all_there(s, result);
+  promise<> checked = check_received(s, in, result);
   co_await checked;
+  promise<> settled = detail::settle_head(in, result);
+  co_await settled;
 }
 
 promise<> converse(clone_session& s, clone_result& result) {
@@ -219,12 +222,16 @@ promise<> converse(clone_session& s, clone_result& result) {
   promise<> sorted = detail::sort_refs(result.refs);
   co_await sorted;
   choose_tip(result, s.url.branch, !s.options.also.empty());
+  promise<> kept = detail::keep_asked(result, s.url.branch, s.options.also);
+  co_await kept;
   promise<std::vector<object_id>> choosing = wanted_ids(s, result);
   std::vector<object_id> wants = co_await std::move(choosing);
   if (s.known && wants.empty()) result.shallow = s.known->shallow;
   if (wants.empty()) {
     promise<> bye = send_text(s, "0000");
     co_await bye;
+    promise<> settled = detail::settle_head(s.known, result);
+    co_await settled;
     co_return;
   }
   promise<> fetched = fetch_pack(s, from, std::move(wants), result);

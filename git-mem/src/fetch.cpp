@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "asked_refs.hpp"
 #include "clone_over.hpp"
 #include "received_check.hpp"
 
@@ -8,17 +9,28 @@
 #include <fermata/git_mem/pkt_line.hpp>
 #include <fermata/promise/pause.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace fermata::git_mem {
 namespace {
 
 // The new pack stands first: it has what a branch was moved to, and bases in those behind it.
-snapshot snapshot_after(object_store& store, const snapshot_ptr& known, clone_result received) {
+snapshot snapshot_after(object_store& store,
+                        const snapshot_ptr& known,
+                        std::vector<reference> refs,
+                        clone_result received) {
   if (received.objects && received.objects->object_count() == 0) received.objects.reset();
+  received.refs = std::move(refs);
   snapshot next = make_snapshot(store, std::move(received));
   if (known) next.packs.insert(next.packs.end(), known->packs.begin(), known->packs.end());
   return next;
+}
+
+// From an empty remote: HEAD, which stands first, is all that may be without an object.
+bool brings_nothing(const clone_result& received) {
+  return std::all_of(received.refs.begin(), received.refs.end(),
+                     [](const reference& r) { return r.id.is_zero(); });
 }
 
 // Both are sorted by name.
@@ -103,7 +115,12 @@ promise<fetch_result> fetch_into(object_store& store,
   result.ref = received.ref;
   result.has_new = received.objects != nullptr && received.objects->object_count() > 0;
   result.progress = received.progress;
-  const auto next = std::make_shared<snapshot>(snapshot_after(store, known, std::move(received)));
+  if (brings_nothing(received) && !store.current()->refs.empty()) co_return result;
+  promise<std::vector<reference>> merging =
+      detail::merge_refs(store.current(), received, url.branch, options.also);
+  std::vector<reference> refs = co_await std::move(merging);
+  const auto next = std::make_shared<snapshot>(
+      snapshot_after(store, known, std::move(refs), std::move(received)));
   promise<std::vector<ref_update>> compared = compare_refs(*store.current(), *next);
   result.refs = co_await std::move(compared);
   if (!result.tip.is_zero()) {

@@ -5,6 +5,7 @@
 // The objects stay in the service's store, the list of files and the places of the blocks in
 // `kept_index`: groups of files that did not change are taken over from the index that is served.
 
+#include "followed_branch.hpp"
 #include "kept_index.hpp"
 #include "service_core.hpp"
 
@@ -36,6 +37,7 @@ constexpr std::size_t repo_bytes_on_loop = 16 * 1024;
 constexpr int deepest_tag = 16;
 
 struct workshop {
+  std::string ref;  // that is followed
   git_mem::snapshot_ptr from;
   git_mem::commit commit;
   std::unique_ptr<generation> made;
@@ -71,11 +73,12 @@ promise<git_mem::object_id> peel(git_mem::snapshot_ptr from, git_mem::object_id 
   throw failure(reason::limit, "tag " + id.hex() + ": too many tags of tags");
 }
 
-promise<git_mem::object_id> clone_all(service_core& core, git_mem::clone_options how) {
+promise<git_mem::object_id> clone_all(service_core& core, workshop& w, git_mem::clone_options how) {
   core.meter.begin("clone");
   promise<git_mem::clone_result> cloning = git_mem::clone(core.options.remote, std::move(how));
   git_mem::clone_result cloned = co_await std::move(cloning);
   const git_mem::object_id tip = cloned.tip;
+  w.ref = cloned.ref;
   if (!cloned.is_empty()) {
     core.store.publish(git_mem::make_snapshot(core.store, std::move(cloned)));
     core.is_store_sound = true;
@@ -85,13 +88,14 @@ promise<git_mem::object_id> clone_all(service_core& core, git_mem::clone_options
 }
 
 // What is wrong with more than the connection may come from what we have: then all is cloned anew.
-promise<git_mem::object_id> fetch_new(service_core& core, git_mem::clone_options how) {
+promise<git_mem::object_id> fetch_new(service_core& core, workshop& w, git_mem::clone_options how) {
   core.meter.begin("fetch");
   promise<git_mem::fetch_result> fetching =
       git_mem::fetch(core.store, core.options.remote, std::move(how));
   try {
     const git_mem::fetch_result fetched = co_await std::move(fetching);
     if (fetched.has_new) core.is_store_saved = false;
+    w.ref = fetched.ref;
     co_return fetched.tip;
   } catch (const failure& f) {
     core.is_store_sound = f.why() == reason::remote || f.why() == reason::not_found;
@@ -103,7 +107,7 @@ promise<> receive_into(service_core& core, workshop& w) {
   git_mem::clone_options how = core.options.clone;
   how.on_progress = [&core](const git_mem::clone_progress& p) { show_clone(core, p); };
   promise<git_mem::object_id> receiving =
-      core.is_store_sound ? fetch_new(core, std::move(how)) : clone_all(core, std::move(how));
+      core.is_store_sound ? fetch_new(core, w, std::move(how)) : clone_all(core, w, std::move(how));
   const git_mem::object_id tip = co_await receiving;
   if (tip.is_zero()) {
     throw failure(reason::not_found, "cannot index " + core.remote.text +
@@ -112,6 +116,8 @@ promise<> receive_into(service_core& core, workshop& w) {
   w.from = core.store.current();
   promise<git_mem::object_id> peeled = peel(w.from, tip);
   const git_mem::object_id id = co_await peeled;
+  if (core.options.clone.also.empty()) follow_only(core.store, w.ref, id);
+  w.from = core.store.current();
   w.commit = git_mem::read_commit(w.from, id);
   co_await maybe_pause(parse_cost);
 }

@@ -137,7 +137,7 @@ TEST_CASE("a fetch tells what has changed, and how the branch moved", "[git_mem]
   CHECK(first.old_tip.is_zero());
   CHECK(first.changes.empty());
   CHECK(m.fetch_from(u, 0).move == ref_move::none);
-  u.repo.run("git branch topic && git rm -q packages/p0/opam");
+  u.repo.run("git rm -q packages/p0/opam");
   u.commit(9);
   const fetch_result more = m.fetch_from(u, 0);
   CHECK(more.move == ref_move::forward);
@@ -151,15 +151,12 @@ TEST_CASE("a fetch tells what has changed, and how the branch moved", "[git_mem]
     refs += r.name + " " + r.before.hex(4) + " " + r.after.hex(4) + "\n";
   }
   const std::string was = first.tip.hex(4), is = more.tip.hex(4);
-  CHECK(refs == "HEAD " + was + " " + is + "\nrefs/heads/main " + was + " " + is +
-                    "\nrefs/heads/topic 0000 " + was + "\n");
-  u.repo.run("git branch -D topic && git reset -q --hard HEAD~3");
+  CHECK(refs == "HEAD " + was + " " + is + "\nrefs/heads/main " + was + " " + is + "\n");
+  u.repo.run("git reset -q --hard HEAD~3");
   u.commit(10);
   const fetch_result forced = m.fetch_from(u, 0);
   CHECK(forced.move == ref_move::rewritten);
-  CHECK(forced.refs.back().name == "refs/heads/topic");
-  CHECK(forced.refs.back().after.is_zero());
-  CHECK(m.store.current()->find_ref("refs/heads/topic") == nullptr);
+  CHECK(forced.refs.size() == 2);
 }
 
 TEST_CASE("a fetch deepens a shallow store, and completes it", "[git_mem][fetch]") {

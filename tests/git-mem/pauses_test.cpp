@@ -96,6 +96,8 @@ promise<> receive(places& at) {
   at.origin.run("git commit -q --allow-empty -m more");
   fetching = fetch(store, at.url, everything());
   co_await std::move(fetching);
+  fetching = fetch(store, at.url + "#topic", everything());
+  co_await std::move(fetching);
   const std::string bytes = at.origin.output("git pack-objects --all --stdout -q </dev/null");
   promise<std::unique_ptr<pack>> analysed = analyse(fermata::bytes_of(bytes));
   co_await std::move(analysed);
@@ -316,7 +318,9 @@ promise<> serve_over_http(places& at) {
 }
 
 // Function by function, how many there are.
-constexpr const char* expected = R"(async_analyse.cpp drive 2
+constexpr const char* expected = R"(asked_refs.cpp keep_asked 2
+asked_refs.cpp merge_refs 2
+async_analyse.cpp drive 2
 async_analyse.cpp release 1
 async_analyse.cpp use_all 2
 async_walk.cpp find_path 1

@@ -245,6 +245,24 @@ TEST_CASE("after some fetches the packs become one, and are fetched onto", "[mir
   CHECK_THAT(refs.body, Contains(head_of(folder)));
 }
 
+TEST_CASE("a mirror holds nothing of a default branch that was given up", "[mirror][update]") {
+  const temp_folder folder;
+  make_repository(folder);
+  service_options options = options_for(folder);
+  options.most_fetches = 1;
+  site s(std::move(options));
+  s.wait_for("served");
+  const std::string old = head_of(folder);
+  folder.run(
+      "cd r && git checkout -q -b trunk && git commit -q --amend -m new && git branch -D master");
+  s.mirror.ask_update();
+  CHECK(s.wait_for("served") == "served " + head_of(folder));
+  s.wait_for("phase release");
+  const answer refs = s.get("/repository.git/info/refs?service=git-upload-pack");
+  CHECK_THAT(refs.body, Contains("symref=HEAD:refs/heads/trunk"));
+  CHECK_THAT(refs.body, !Contains(old));
+}
+
 TEST_CASE("a compacted repository is kept, and is what a restart fetches onto",
           "[mirror][update]") {
   const temp_folder folder;

@@ -84,9 +84,13 @@ struct clone_options {
 struct clone_result {
   clone_result() {}
 
-  /// HEAD and what was asked for, sorted by name. HEAD has the zero id where what it stands for is
-  /// not there and the server tells so (protocol 2).
+  /// HEAD and what was asked for (the branch, `also`), sorted by name; the same over every version,
+  /// but that HEAD has the zero id where what it stands for is not there, no branch was named and
+  /// the server tells so (protocol 2).
   std::vector<reference> refs;
+  /// The remote's HEAD stands for what was not asked for, or for nothing: the one in `refs` stands
+  /// for `ref`, where that is no branch for its commit.
+  bool has_own_head = false;
   std::string ref;  ///< what was cloned: "refs/heads/master"
   /// Zero if the repository is empty, or its HEAD names no commit and others came (`also`).
   object_id tip;

@@ -28,8 +28,8 @@ struct compact_report {
   std::uint64_t packs_before = 0;
 };
 
-/// Refs whose object is not in the store (branches that were listed but not fetched) stay, and
-/// reach nothing. A store that is one pack of reachable objects already is left as it is.
+/// Refs whose object is not in the store (earlier versions saved such) stay, and reach nothing. A
+/// store that is one pack of reachable objects already is left as it is.
 promise<compact_report> compact(object_store& store, pack_limits limits = {});
 
 /// Frees what nobody uses any more: `object_store::reclaim_step` to its end.

@@ -6,10 +6,15 @@
 ///           as it came, before the packs that are there already. What the new tip needs is
 ///           checked, then all is published as a new snapshot. An empty store is filled as by
 ///           `clone`.
+/// Refs:     what was asked for (HEAD, the branch, all that begin as `also` says) becomes as it is
+///           there, and goes where it has gone there; all other refs of the store stay, also those
+///           that the remote has by the same name. HEAD stays where the branch was named and the
+///           store has what HEAD stands for. A remote without commits changes nothing.
 /// Pauses:   may, as `clone` does.
 /// Thread:   loop. Nobody else may publish in `store` until the promise settles.
 /// Rejects:  `failure`, which begins with `cannot fetch <url>: ` (reason::not_found also where the
-///           branch has vanished); `cancelled`; `store` is then as before.
+///           branch has vanished, reason::conflict where `a/b` would come beside `a`); `cancelled`;
+///           `store` is then as before.
 /// Cost:     of what is new; each fetch that brings something adds a pack, which every look-up of
 ///           an object that is not in it passes: `compact` now and then.
 /// Lifetime: `store` outlives the promise.
@@ -33,7 +38,7 @@ enum class ref_move : std::uint8_t {
   unknown,    ///< the history that the store has is too short to tell
 };
 
-/// A ref of the remote that is not as the store had it.
+/// A ref that was asked for and is not as the store had it.
 struct ref_update {
   std::string name;
   object_id before;  ///< zero where it is new
@@ -43,12 +48,14 @@ struct ref_update {
 struct fetch_result {
   fetch_result() {}  // no aggregate: see STYLE.md, coroutines under g++ 12
 
-  object_id tip;         ///< of what was asked for; zero if the remote is empty
+  /// Of the branch. Zero if the remote is empty, and the store is as it was; or its HEAD names no
+  /// commit and others came (`also`).
+  object_id tip;
   std::string ref;       ///< "refs/heads/master"
   bool has_new = false;  ///< a pack came
   object_id old_tip;     ///< where `ref` stood; zero where the store had nothing of it
   ref_move move = ref_move::none;
-  std::vector<ref_update> refs;      ///< by name, all that were listed
+  std::vector<ref_update> refs;      ///< by name, of all that was asked for
   std::vector<file_change> changes;  ///< from `old_tip` to `tip`; none where `old_tip` is zero
   pack_progress progress;            ///< of it
 };
