@@ -208,6 +208,10 @@ promise<int> fetch_command(const arguments& given, output& out) {
   const snapshot_ptr before = co_await std::move(opening);
   promise<fetch_result> fetching = fetch(store, given.url, options_of(given));
   const fetch_result result = co_await std::move(fetching);
+  if (result.tip.is_zero() && store.current() == before) {
+    out.write("an empty repository: the store stays as it was\n");
+    co_return 0;
+  }
   const reference* old = before->find_ref(result.ref);
   if (result.tip.is_zero()) {
     out.write(no_tip(store.current()->refs) + "\n");

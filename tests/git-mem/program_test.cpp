@@ -150,6 +150,10 @@ TEST_CASE("fermata-git fetch brings a store up to date and keeps it small", "[gi
         "refs/heads/main " + one + " " + two + "\nstatus 0\n");
   CHECK(folder.output(program() + "log store --oneline | wc -l") == "1\n");
   CHECK(std::stoi(folder.output("stat -c %s store")) < std::stoi(size) + 100);
+  folder.run("git init -q -b main empty");
+  CHECK(told(folder, "fetch store empty") ==
+        "an empty repository: the store stays as it was\nstatus 0\n");
+  CHECK(folder.output(program() + "rev-parse store HEAD") == two + "\n");
   CHECK_THAT(told(folder, "fetch store none"),
              Catch::StartsWith("fermata-git: cannot fetch none: "));
 }
@@ -256,7 +260,7 @@ TEST_CASE("fermata-git clones back to a date, without a ref, and by a filter",
   const temp_folder folder;
   folder.run(
       "git init -q -b main repo && cd repo && git config uploadpack.allowFilter true && "
-      "for i in 1 2 3 4; do echo $i > f$i && git add . && "
+      "mkdir d && for i in 1 2 3 4; do echo $i > f$i && echo $i > d/g && git add . && "
       "GIT_COMMITTER_DATE=\"2025-06-0${i}T12:00:00Z\" git commit -qm $i; done && git branch two "
       "HEAD~2");
   const auto commits = [&](const std::string& how) {
@@ -270,6 +274,7 @@ TEST_CASE("fermata-git clones back to a date, without a ref, and by a filter",
   CHECK(commits("--shallow-exclude two") == "2\n");
   CHECK(commits("--filter blob:none") == "4\n");
   CHECK_THAT(told(folder, "cat-file store -t HEAD:f1"), Catch::Contains("not in the store"));
+  check_same(folder, "ls-tree store -r HEAD", "ls-tree -r HEAD");
   CHECK_THAT(
       told(folder, "clone repo --shallow-since yesterday"),
       Catch::Contains("yesterday is no date: say 2025-06-01") && Catch::EndsWith("status 2\n"));
