@@ -86,9 +86,9 @@ promise<> open_store(archive_core_ptr c);
 promise<> keep_checking(archive_core_ptr c);
 /// Removes what nobody names any more, until it is cancelled.
 promise<> keep_collecting(archive_core_ptr c);
-/// Writes what is known of failures when it has changed, until it is cancelled.
-promise<> keep_failures(archive_core_ptr c);
-promise<> save_known_failures(archive_core_ptr c);
+/// Writes what is known of sizes and failures when it has changed, until it is cancelled.
+promise<> keep_known(archive_core_ptr c);
+promise<> save_known(archive_core_ptr c);
 
 // ---- requests ----
 

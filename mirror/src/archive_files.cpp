@@ -106,6 +106,26 @@ std::uint64_t size_of(const std::string& path) {
   return static_cast<std::uint64_t>(s.st_size);
 }
 
+// One that has all names, as far as can be seen without reading it.
+void take(const std::string& folder,
+          const named_file& f,
+          const archive_sizes& sizes,
+          found_archives& found) {
+  static const archive_hash empty = triple_digest().finish()[1];
+  stored_archive a;
+  a.hashes = f.hashes;
+  a.size = size_of(folder + "/" + a.key().path());
+  const auto known = sizes.find(a.key());
+  const bool is_known = known != sizes.end();
+  if (is_known ? known->second != a.size : a.size == 0 && a.key() != empty) {
+    unname_archive(folder, a, true);
+    ++found.damaged;
+    return;
+  }
+  if (!is_known) found.unverified.insert(a.key());
+  found.whole.push_back(a);
+}
+
 }  // namespace
 
 void fail(const std::string& what) {
@@ -223,7 +243,9 @@ recovery recover_archive(std::stop_token stop, std::string folder, stored_archiv
   return is_there ? recovery::damaged : recovery::missing;
 }
 
-found_archives find_archives(std::stop_token stop, const std::string& folder) {
+found_archives find_archives(std::stop_token stop,
+                             const std::string& folder,
+                             const archive_sizes& sizes) {
   std::error_code code;
   std::filesystem::create_directories(folder, code);
   if (code) throw uv_error(code.value(), "cannot make the folder " + folder);
@@ -232,14 +254,11 @@ found_archives find_archives(std::stop_token stop, const std::string& folder) {
   found_archives found;
   for (auto& [number, f] : read_names(folder)) {
     if (stop.stop_requested()) break;
-    if (f.names != 7) {
+    if (f.names == 7) {
+      take(folder, f, sizes, found);
+    } else {
       mend(stop, folder, f, found);
-      continue;
     }
-    stored_archive a;
-    a.hashes = f.hashes;
-    a.size = size_of(folder + "/" + a.key().path());
-    found.whole.push_back(a);
   }
   std::sort(found.whole.begin(), found.whole.end(),
             [](const auto& a, const auto& b) { return a.key() < b.key(); });

@@ -4,6 +4,7 @@
 // Throws: `error`, `store_full`, `archive_mismatch`.
 #pragma once
 
+#include "kept_sizes.hpp"
 #include "triple_digest.hpp"
 
 #include <fermata/mirror/archive_store.hpp>
@@ -14,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -52,11 +54,15 @@ private:
 
 struct found_archives {
   std::vector<stored_archive> whole;
+  std::set<archive_hash> unverified;  ///< those among them whose size nobody knows, by sha256
   std::size_t damaged = 0;
 };
 
-/// Makes the folders, looks at all names and mends what lacks some.
-[[nodiscard]] found_archives find_archives(std::stop_token stop, const std::string& folder);
+/// Makes the folders, looks at all names, mends what lacks some, and moves aside what is not as
+/// long as it was.
+[[nodiscard]] found_archives find_archives(std::stop_token stop,
+                                           const std::string& folder,
+                                           const archive_sizes& sizes);
 
 /// Gives the file at `from` its three names. False: it had all.
 bool name_archive(const std::string& folder,

@@ -39,7 +39,7 @@ promise<> work(archive_core_ptr c, scope& s) {
   } guard{*c};
   s.fork_daemon([c] { return keep_checking(c); });
   s.fork_daemon([c] { return keep_collecting(c); });
-  s.fork_daemon([c] { return keep_failures(c); });
+  s.fork_daemon([c] { return keep_known(c); });
   promise<> looked = look_at_all(c);
   co_await looked;
   promise<> downloading = keep_downloading(c);
@@ -54,7 +54,7 @@ promise<> work_and_save(archive_core_ptr c, scope& s) {
   } catch (...) {
     end = std::current_exception();
   }
-  promise<> saving = no_cancel(save_known_failures(c));
+  promise<> saving = no_cancel(save_known(c));
   co_await saving;
   if (end) std::rethrow_exception(end);
 }

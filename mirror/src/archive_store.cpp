@@ -21,12 +21,20 @@ constexpr std::chrono::microseconds put_cost{2};
 constexpr std::size_t longest_unnamed_bytes = std::size_t{64} << 20;
 
 struct found_all {
+  kept_sizes sizes;  // their `of` is not for the loop: it may be long
+  bool is_saved = false;
   found_archives whole;
   found_partials partial;
 };
+std::string sizes_path(const std::string& folder) { return folder + "/sizes"; }
+
 found_all find_in(std::stop_token stop, std::string folder) {
   found_all found;
-  found.whole = find_archives(stop, folder);
+  found.sizes = load_sizes(sizes_path(folder));
+  found.whole = find_archives(stop, folder, found.sizes.of);
+  found.is_saved =
+      found.sizes.of.size() + found.whole.unverified.size() == found.whole.whole.size();
+  found.sizes.of.clear();
   found.partial = find_partials(folder);
   return found;
 }
@@ -90,6 +98,10 @@ promise<std::unique_ptr<archive_store>> archive_store::open(std::string folder,
     p.put(a);
     co_await maybe_pause(put_cost);
   }
+  p.unverified = std::move(found.whole.unverified);
+  p.checked = found.sizes.checked;
+  p.refused = std::move(found.sizes.refused);
+  p.is_saved = found.is_saved;
   for (const auto& [name, bytes] : found.partial.sizes) {
     p.set_partial(name, bytes);
     co_await maybe_pause(put_cost);
@@ -112,7 +124,31 @@ std::string archive_store::path_of(const archive_hash& hash) const {
   return parts_->folder + "/" + hash.path();
 }
 
-store_counts archive_store::counts() const noexcept { return parts_->counts; }
+store_counts archive_store::counts() const noexcept {
+  store_counts c = parts_->counts;
+  c.unverified = parts_->unverified.size();
+  return c;
+}
+
+std::chrono::sys_seconds archive_store::last_check() const noexcept { return parts_->checked; }
+
+const std::string& archive_store::refused() const noexcept { return parts_->refused; }
+
+promise<> archive_store::save() {
+  const mutex::guard alone = co_await parts_->saving.lock();
+  if (parts_->is_saved) co_return;
+  parts_->is_saved = true;  // also where that fails: the next change is the next try
+  kept_sizes now;
+  now.checked = parts_->checked;
+  for (std::size_t i = 0; i < parts_->slots.size(); ++i) {  // by index: it changes while we pause
+    const auto& a = parts_->slots[i];
+    if (a && !parts_->unverified.contains(a->key())) now.of.emplace(a->key(), a->size);
+    co_await maybe_pause(put_cost);
+  }
+  const auto save = [](std::string path, kept_sizes what) { save_sizes(path, what); };
+  promise<> saving = detach(save, sizes_path(parts_->folder), std::move(now));
+  co_await saving;
+}
 
 // ---- looking after what is stored ----
 
@@ -137,35 +173,52 @@ promise<std::optional<stored_archive>> read_through(std::string path,
 
 }  // namespace
 
+promise<> archive_store::check_one(stored_archive a,
+                                   std::uint64_t bytes_per_second,
+                                   check_report& report) {
+  promise<std::optional<stored_archive>> reading = read_through(path_of(a.key()), bytes_per_second);
+  const std::optional<stored_archive> real = co_await std::move(reading);
+  ++report.checked;
+  report.bytes += a.size;
+  if (real && real->hashes == a.hashes) {
+    if (parts_->unverified.erase(a.key()) > 0) parts_->is_saved = false;
+    promise<bool> naming = detach(name_again, parts_->folder, a);
+    const bool had_lost_one = co_await naming;
+    if (had_lost_one) ++report.mended;
+    co_return;
+  }
+  parts_->forget(a.key());  // nobody is given it from here on
+  if (real) {
+    report.damaged.push_back(a.key());
+    ++parts_->counts.damaged;
+  } else {
+    ++report.missing;
+  }
+  promise<> taking = detach(take_away, parts_->folder, a, real.has_value());
+  co_await taking;
+}
+
 promise<check_report> archive_store::check(std::uint64_t bytes_per_second,
-                                           std::function<void(const check_report&)> seen) {
+                                           std::function<void(const check_report&)> seen,
+                                           check_of which) {
   check_report report;
   for (std::size_t i = 0; i < parts_->slots.size(); ++i) {  // by index: it changes while we pause
     co_await maybe_pause();
     if (!parts_->slots[i]) continue;
     const stored_archive a = *parts_->slots[i];
-    promise<std::optional<stored_archive>> reading =
-        read_through(path_of(a.key()), bytes_per_second);
-    const std::optional<stored_archive> real = co_await std::move(reading);
-    ++report.checked;
-    report.bytes += a.size;
-    const bool is_good = real && real->hashes == a.hashes;
-    if (is_good) {
-      promise<bool> naming = detach(name_again, parts_->folder, a);
-      const bool had_lost_one = co_await naming;
-      if (had_lost_one) ++report.mended;
-    } else {
-      parts_->forget(a.key());  // nobody is given it from here on
-      if (real) {
-        report.damaged.push_back(a.key());
-        ++parts_->counts.damaged;
-      } else {
-        ++report.missing;
-      }
-      promise<> taking = detach(take_away, parts_->folder, a, real.has_value());
-      co_await taking;
+    if (which == check_of::unverified && !parts_->unverified.contains(a.key())) continue;
+    promise<> checking = check_one(a, bytes_per_second, report);
+    try {
+      co_await checking;
+    } catch (const error& e) {  // of a sector, say: the others have theirs
+      ++report.failed;
+      report.last_failure = e.what();
     }
     if (seen) seen(report);
+  }
+  if (which == check_of::all) {
+    parts_->checked = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+    parts_->is_saved = false;
   }
   co_return report;
 }

@@ -29,6 +29,7 @@ struct archive_store::parts {
     }
     slots[slot] = a;
     for (const archive_hash& h : a.hashes) by_hash[h] = slot;
+    is_saved = false;
     ++counts.archives;
     counts.bytes += a.size;
   }
@@ -56,6 +57,8 @@ struct archive_store::parts {
       if (named != by_hash.end() && named->second == slot) by_hash.erase(named);
     }
     slots[slot].reset();
+    unverified.erase(key);
+    is_saved = false;
     free_slots.push_back(slot);
     --counts.archives;
     counts.bytes -= a.size;
@@ -70,6 +73,11 @@ struct archive_store::parts {
   std::map<archive_hash, std::chrono::sys_seconds> unnamed;  // by sha256: since when
   std::set<archive_hash> writing;                            // names that writers have now
   std::map<archive_hash, std::uint64_t> partial;             // nobody writes them now
+  std::set<archive_hash> unverified;                         // by sha256: of unknown size
+  std::chrono::sys_seconds checked{};                        // the last time that all were
+  bool is_saved = true;                                      // what is known of sizes
+  std::string refused;                                       // of these
+  mutex saving;                                              // of these
   mutex recovering;                                          // one at a time: several may ask
   std::uint64_t under_way = 0;                               // bytes of writers, and of `partial`
 };

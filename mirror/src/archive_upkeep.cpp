@@ -4,6 +4,7 @@
 #include "archive_core.hpp"
 
 #include <fermata/git_mem/remote_url.hpp>
+#include <fermata/promise/cancel.hpp>
 #include <fermata/promise/detach.hpp>
 #include <fermata/promise/pause.hpp>
 #include <fermata/promise/sleep.hpp>
@@ -16,6 +17,7 @@ namespace {
 
 constexpr std::chrono::seconds open_again{10};
 constexpr std::chrono::seconds save_again{2};
+constexpr std::chrono::minutes first_scrub{1};  // a start has other work
 constexpr std::chrono::microseconds copy_cost{2};
 
 std::string failures_path(const archive_core& c) { return c.options.folder + "/failures"; }
@@ -66,6 +68,13 @@ promise<> open_store(archive_core_ptr c) {
   const store_counts n = store->counts();
   c->log(log_level::info, "stored archives=" + std::to_string(n.archives) + " bytes=" +
                               std::to_string(n.bytes) + " partial=" + std::to_string(n.partial));
+  if (!store->refused().empty()) {
+    c->log(log_level::warn, "cannot use what was known of sizes: " + store->refused());
+  }
+  if (n.damaged > 0) {
+    c->log(log_level::warn,
+           "damaged archives, moved aside, to be fetched again: " + std::to_string(n.damaged));
+  }
   if (n.refused_partial > 0) {
     c->log(log_level::warn, "partial downloads that nobody knows the origin of, removed: " +
                                 std::to_string(n.refused_partial));
@@ -77,30 +86,49 @@ promise<> open_store(archive_core_ptr c) {
 
 namespace {
 
-promise<> check_once(archive_core_ptr c, std::uint64_t bytes_per_second) {
+promise<> check_once(archive_core_ptr c, std::uint64_t bytes_per_second, check_of which) {
   auto seen = [c](const check_report& r) { c->checking = r; };
-  promise<check_report> checking = c->store->check(bytes_per_second, std::move(seen));
+  promise<check_report> checking = c->store->check(bytes_per_second, std::move(seen), which);
   const check_report r = co_await std::move(checking);
   const bool is_whole = r.damaged.empty() && r.missing == 0;
   c->log(is_whole ? log_level::info : log_level::warn,
          "checked archives=" + std::to_string(r.checked) +
              " damaged=" + std::to_string(r.damaged.size()) +
              " missing=" + std::to_string(r.missing) + " mended=" + std::to_string(r.mended));
+  if (r.failed > 0) {
+    c->log(log_level::warn, "cannot check archives: " + std::to_string(r.failed) +
+                                ", the last one: " + r.last_failure);
+  }
   if (is_whole) co_return;
   for (const archive_hash& key : r.damaged) c->files.forget(c->store->path_of(key));
   promise<> looked = look_at_all(c);  // they are fetched again
   co_await looked;
 }
 
+// Clocks may have been set meanwhile.
+std::chrono::nanoseconds until_scrub(const archive_core& c) {
+  const std::chrono::nanoseconds interval = c.options.scrub_interval;
+  const std::chrono::nanoseconds least = std::min<std::chrono::nanoseconds>(interval, first_scrub);
+  const std::chrono::nanoseconds gone = std::chrono::system_clock::now() - c.store->last_check();
+  return std::clamp(interval - gone, least, interval);
+}
+
 promise<> look_after(archive_core_ptr c) {
   if (c->options.check) {
-    promise<> checked = check_once(c, 0);
+    promise<> checked = check_once(c, 0, check_of::all);
     co_await checked;
   }
-  while (c->options.scrub_bytes_per_second > 0) {
-    promise<> rest = sleep_for(c->options.scrub_interval);
+  const std::uint64_t rate = c->options.scrub_bytes_per_second;
+  while (rate > 0) {
+    const store_counts n = c->store->counts();
+    const bool is_all = n.unverified == n.archives;  // also of none: what is fetched is verified
+    if (is_all || n.unverified > 0) {
+      promise<> verified = check_once(c, rate, is_all ? check_of::all : check_of::unverified);
+      co_await verified;
+    }
+    promise<> rest = sleep_for(until_scrub(*c));
     co_await rest;
-    promise<> checked = check_once(c, c->options.scrub_bytes_per_second);
+    promise<> checked = check_once(c, rate, check_of::all);
     co_await checked;
   }
 }
@@ -143,7 +171,7 @@ promise<> keep_collecting(archive_core_ptr c) {
 
 namespace {
 
-// What is to be known after a restart.
+// What is to be known of failures after a restart.
 promise<kept_failures> known_failures(archive_core_ptr c) {
   kept_failures all;
   std::optional<archive_hash> last;
@@ -179,11 +207,9 @@ promise<kept_failures> known_failures(archive_core_ptr c) {
   }
 }
 
-}  // namespace
-
 promise<> save_known_failures(archive_core_ptr c) {
   const std::uint64_t changes = c->queue.changes();
-  if (c->store == nullptr || changes == c->saved_changes) co_return;
+  if (changes == c->saved_changes) co_return;
   promise<kept_failures> gathering = known_failures(c);
   kept_failures all = co_await std::move(gathering);
   const auto save = [](std::string path, std::string settings, kept_failures what) {
@@ -198,11 +224,25 @@ promise<> save_known_failures(archive_core_ptr c) {
   }
 }
 
-promise<> keep_failures(archive_core_ptr c) {
+}  // namespace
+
+promise<> save_known(archive_core_ptr c) {
+  if (c->store == nullptr) co_return;
+  promise<> saving = no_cancel(c->store->save());
+  try {
+    co_await saving;
+  } catch (const error& e) {
+    c->log(log_level::warn, std::string("cannot keep what is known of sizes: ") + e.what());
+  }
+  promise<> saved = save_known_failures(c);
+  co_await saved;
+}
+
+promise<> keep_known(archive_core_ptr c) {
   for (;;) {
     promise<> rest = sleep_for(save_again);
     co_await rest;
-    promise<> saved = save_known_failures(c);
+    promise<> saved = save_known(c);
     co_await saved;
   }
 }

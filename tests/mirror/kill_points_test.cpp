@@ -91,6 +91,7 @@ bool has_name(const fs::path& folder, const std::string& begin) {
 void keep_one(event_loop& loop, archive_store& store, const teller& tell, char c) {
   if (put_in(loop, store, {repeated(c), "end"}, {}) != "20003") throw std::runtime_error("not put");
   tell(std::string(1, c).c_str());
+  loop.run([&store] { return store.save(); });
 }
 
 std::string archive_of(char c) {
@@ -131,11 +132,15 @@ void keep_archives(const fs::path& folder, const names& of, const teller& tell) 
     tell("collecting");
   }
   keep_one(loop, *store, tell, 'e');
+  tell("sizes");
 }
 
 void check_archives(const fs::path& folder, const names& of, const lines& told) {
   event_loop loop;
   const store_ptr store = open(loop, folder);
+  CHECK(store->refused().empty());
+  if (!told.contains("damaging")) CHECK(store->counts().damaged == 0);
+  if (told.contains("sizes")) CHECK(store->counts().unverified == 0);
   const auto is_lost = [&](const char* c) { return told.contains(c) && !store->find(of.at(*c)); };
   CHECK_FALSE(is_lost("a"));
   CHECK_FALSE(is_lost("e"));

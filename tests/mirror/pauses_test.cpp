@@ -127,6 +127,7 @@ archive_store.cpp check 1
 archive_store.cpp collect 1
 archive_store.cpp drop_partial 1
 archive_store.cpp open 2
+archive_store.cpp save 1
 archive_upkeep.cpp known_failures 2
 kept_index.cpp end_of 1
 kept_index.cpp find_same 2

@@ -76,10 +76,10 @@ inline std::string put_in(event_loop& loop,
   return said;
 }
 
-inline check_report check(event_loop& loop, archive_store& store) {
+inline check_report check(event_loop& loop, archive_store& store, check_of which = check_of::all) {
   check_report report;
   loop.run([&]() -> promise<> {
-    return store.check().map([&report](const check_report& r) { report = r; });
+    return store.check(0, {}, which).map([&report](const check_report& r) { report = r; });
   });
   return report;
 }

@@ -6,7 +6,9 @@
 ///           checked and synced: kill -9 or a power cut at any moment loses no archive that
 ///           `finish` has told of, and leaves none that is not whole. FOLDER/.new holds what is
 ///           being written, and what can be gone on with; FOLDER/damaged what failed a check,
-///           FOLDER/unnamed since when archives are named by no package.
+///           FOLDER/unnamed since when archives are named by no package, FOLDER/sizes how long each
+///           is: one that has another size is moved aside by `open`. Without that, as in a store
+///           that an earlier version has written, they are taken as they are until a check.
 /// Pauses:   may. All file I/O and hashing is on the pool, 64 KiB to 1 MiB a job.
 /// Thread:   loop.
 /// Rejects:  `error` that says what the disk said; `cancelled`.
@@ -75,6 +77,7 @@ struct store_counts {
   std::uint64_t partial_bytes = 0;
   std::size_t refused_partial = 0;  ///< at the start: nobody knows where they come from
   std::size_t unnamed = 0;          ///< archives that no package names any more
+  std::size_t unverified = 0;       ///< archives whose size was not kept, not checked yet
   std::size_t damaged = 0;          ///< found since the start, and moved aside
   std::size_t collected = 0;        ///< removed since the start
 };
@@ -86,7 +89,11 @@ struct check_report {
   std::size_t missing = 0;            ///< files that somebody has removed
   std::size_t mended = 0;             ///< a name was missing
   std::vector<archive_hash> damaged;  ///< sha256 names of files that were moved aside
+  std::size_t failed = 0;             ///< that the disk would not read, or mend
+  std::string last_failure;
 };
+
+enum class check_of : std::uint8_t { all, unverified };
 
 class archive_store {
 public:
@@ -140,9 +147,17 @@ public:
   promise<writer> begin(std::optional<archive_hash> name = std::nullopt);
 
   /// Reads every archive and compares; what is damaged is moved to FOLDER/damaged. At most
-  /// `bytes_per_second`, 0 is no limit; `seen` is told after each.
+  /// `bytes_per_second`, 0 is no limit; `seen` is told after each. What cannot be read stays.
   promise<check_report> check(std::uint64_t bytes_per_second = 0,
-                              std::function<void(const check_report&)> seen = {});
+                              std::function<void(const check_report&)> seen = {},
+                              check_of which = check_of::all);
+  /// The end of the last one of all, also before a restart; 1970: there was none.
+  [[nodiscard]] std::chrono::sys_seconds last_check() const noexcept;
+
+  /// Writes FOLDER/sizes where there is news, in whole.
+  promise<> save();
+  /// Why FOLDER/sizes could not be used; empty: it could, or there was none.
+  [[nodiscard]] const std::string& refused() const noexcept;
 
   /// For one whose file cannot be opened, or is not as long as it was. Where another of its names
   /// has it, read through, it gets all of them again. If none has, the store forgets it, and what
@@ -160,6 +175,7 @@ public:
 
 private:
   struct parts;
+  promise<> check_one(stored_archive a, std::uint64_t bytes_per_second, check_report& report);
   archive_store();
   std::unique_ptr<parts> parts_;
 };
