@@ -269,6 +269,7 @@ promise<> change::work::publish() {
     if (store.current() != base) continue;  // somebody was faster; from here on nothing pauses
     detail::apply_edits(next.refs, edits);
     next.shallow = base->shallow;
+    next.is_partial = base->is_partial;
     next.packs.reserve(base->packs.size() + 1);
     if (finished) next.packs.push_back(store.adopt(std::move(finished)));
     next.packs.insert(next.packs.end(), base->packs.begin(), base->packs.end());

@@ -160,6 +160,7 @@ promise<std::vector<object_id>> shallow_after(const clone_session& s,
 snapshot_ptr all_there(const clone_session& s, const clone_result& result) {
   auto in = std::make_shared<snapshot>();
   in->shallow = result.shallow;
+  in->is_partial = result.is_partial;
   in->packs.emplace_back(std::shared_ptr<const void>(), result.objects.get());
   if (s.known) in->packs.insert(in->packs.end(), s.known->packs.begin(), s.known->packs.end());
   return in;
@@ -168,7 +169,7 @@ snapshot_ptr all_there(const clone_session& s, const clone_result& result) {
 // That nothing is missing in what came.
 promise<> check_received(clone_session& s, snapshot_ptr in, const clone_result& result) {
   const detail::pack_links& links = detail::pack_worker::links_of(s.analyser);
-  promise<> history = detail::check_history(in, links, !s.options.filter.empty());
+  promise<> history = detail::check_history(in, links);
   co_await history;
   if (s.known) co_return;  // a fetch compares the trees anyway
   promise<> trees = detail::check_trees(in, links, result.tip, s.options.filter);
@@ -189,7 +190,8 @@ promise<> fetch_pack(clone_session& s,
     request.since = s.options.shallow_since->time_since_epoch().count();
   }
   request.without = s.options.shallow_exclude;
-  request.thin_pack = s.known != nullptr;
+  // It may build on what we have alone: the other side does not know what was left out here.
+  request.thin_pack = s.known != nullptr && !result.is_partial;
   if (s.known) request.shallow = s.known->shallow;
   promise<fetch_reader> receiving = detail::receive_pack(s, from, request);
   fetch_reader answer = co_await std::move(receiving);
@@ -217,6 +219,7 @@ promise<> converse(clone_session& s, clone_result& result) {
   co_await advertised;
   advertisement& from = first.result();
   result.protocol_version = from.version;
+  result.is_partial = !s.options.filter.empty() || (s.known && s.known->is_partial);
   promise<std::vector<reference>> listed = list_refs(s, from);
   result.refs = co_await std::move(listed);
   promise<> sorted = detail::sort_refs(result.refs);
@@ -292,6 +295,7 @@ snapshot make_snapshot(object_store& store, clone_result result) {
   next.refs = std::move(result.refs);
   next.refs_in_order = true;
   next.shallow = std::move(result.shallow);
+  next.is_partial = result.is_partial;
   if (result.objects) next.packs.push_back(store.adopt(std::move(result.objects)));
   return next;
 }

@@ -64,6 +64,7 @@ promise<bool> compaction::attempt() {
   next.refs = co_await std::move(copying);
   next.refs_in_order = true;
   next.shallow = detail::live_shallow(*from, *live.objects);
+  next.is_partial = from->is_partial;
   if (store.current() != from) co_return false;
   std::unique_ptr<pack> p = made->finish();
   report.bytes_after = p->bytes().size();

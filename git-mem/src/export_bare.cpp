@@ -226,6 +226,11 @@ promise<> fill(snapshot_ptr from, std::string directory) {
 }  // namespace
 
 promise<> export_bare(snapshot_ptr from, std::string directory) {
+  if (from->is_partial) {
+    throw failure(reason::unsupported, "cannot export to " + directory +
+                                           ": the store is a partial clone, which a repository on "
+                                           "disk would have to fetch the rest of");
+  }
   promise<bool> making = detach(make_folders, directory);
   const bool made_it = co_await making;
   std::exception_ptr failed;

@@ -92,16 +92,20 @@ promise<> take_changes(snapshot_ptr in, const std::string& filter, fetch_result&
     result.move = co_await judged;
   }
   if (detail::leaves_out_trees(filter)) co_return;  // they cannot be compared
-  const bool is_partial = !filter.empty();
-  auto take = [in, before, is_partial, &result](const file_change& c) {
-    const bool is_file =
-        !is_partial && c.what != file_change::kind::removed && c.new_mode != file_mode::submodule;
+  auto take = [in, before, &result](const file_change& c) {
+    const bool is_file = !in->is_partial && c.what != file_change::kind::removed &&
+                         c.new_mode != file_mode::submodule;
     if (is_file) detail::check_file(*in, c.path, c.new_id);
     if (!before.is_zero()) result.changes.push_back(c);
     return ready();
   };
   promise<> compared = diff_files(in, before, after, std::move(take));
-  co_await compared;
+  try {
+    co_await compared;
+  } catch (const failure& f) {  // another fetch may have left out trees
+    if (!in->is_partial || f.why() != reason::not_found) throw;
+    result.changes.clear();
+  }
 }
 
 promise<fetch_result> fetch_into(object_store& store,

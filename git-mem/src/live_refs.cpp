@@ -18,6 +18,7 @@ constexpr std::chrono::nanoseconds ref_cost{200};
 
 promise<reachable_objects> find_live(snapshot_ptr from) {
   reachability_request request;
+  request.may_lack = from->is_partial;
   request.tips.reserve(from->refs.size());  // a vector that grows copies a megabyte in one step
   for (const reference& r : from->refs) {
     if (from->find_object(r.id)) request.tips.push_back(r.id);

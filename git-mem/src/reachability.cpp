@@ -177,8 +177,9 @@ promise<> search::add_have(object_id id) {
 }
 
 promise<> search::add_tip(object_id id) {
-  for (;;) {
+  for (bool is_tip = true;; is_tip = false) {
     const std::optional<object_header> h = from->find_object(id);
+    if (!h && request.may_lack && !is_tip) co_return;  // what a tag stands for
     if (!h) throw failure(reason::not_found, "object " + id.hex() + ": not in the store");
     if (h->type == object_type::commit) break;
     if (commits.had()->contains(*h)) co_return;
@@ -209,7 +210,7 @@ promise<> search::open_trees() {
     if (had.contains(c.at)) continue;
     objects->insert(c.at);
     if (with_trees) {
-      promise<> opened = opener.open(c.tree, *objects, had, false);
+      promise<> opened = opener.open(c.tree, *objects, had, request.may_lack);
       co_await opened;
     } else if (!trees.empty()) {
       if (const std::optional<object_header> h = from->find_object(c.tree)) left_out.insert(*h);
@@ -218,7 +219,7 @@ promise<> search::open_trees() {
   }
   for (const object_id& id : trees) {
     if (with_trees) {
-      promise<> opened = opener.open(id, *objects, had, false);
+      promise<> opened = opener.open(id, *objects, had, request.may_lack);
       co_await opened;
     } else if (const object_header h = *from->find_object(id); !left_out.contains(h)) {
       objects->insert(h);

@@ -24,12 +24,12 @@ promise<std::optional<object_id>> find_missing(snapshot_ptr in, const pack_links
   co_return std::nullopt;
 }
 
-promise<> walk_tip(snapshot_ptr in, object_id tip, bool is_partial) {
+promise<> walk_tip(snapshot_ptr in, object_id tip) {
   promise<std::optional<object_id>> peeling = peel(in, tip, object_type::commit);
   const std::optional<object_id> at = co_await std::move(peeling);
   if (!at) throw failure(reason::corrupt, "the tip " + tip.hex() + " stands for no commit");
-  auto look = [in, is_partial](const file_change& c) {
-    if (!is_partial && c.new_mode != file_mode::submodule) check_file(*in, c.path, c.new_id);
+  auto look = [in](const file_change& c) {
+    if (!in->is_partial && c.new_mode != file_mode::submodule) check_file(*in, c.path, c.new_id);
     return ready();
   };
   promise<> walked = diff_files(in, object_id(), *at, std::move(look));
@@ -54,11 +54,11 @@ void want_links(pack_links& links, const std::string& filter, bool is_clone) {
   links.want_trees(filter.empty() ? pack_links::files::wanted : pack_links::files::left_out);
 }
 
-promise<> check_history(snapshot_ptr in, const pack_links& links, bool is_partial) {
+promise<> check_history(snapshot_ptr in, const pack_links& links) {
   for (std::size_t i = 0; i < links.of_history().size(); ++i) {
     const pack_links::link& l = links.of_history()[i];
     co_await maybe_pause(look_up_cost);
-    if (in->find_object(l.to) || (is_partial && !l.is_parent)) continue;
+    if (in->find_object(l.to) || (in->is_partial && !l.is_parent)) continue;
     const object_id& from = in->packs.front()->entry(l.from).id;
     if (l.is_parent && in->is_shallow(from)) continue;
     throw failure(reason::corrupt, (l.is_parent ? "commit " : "tag ") + from.hex() +
@@ -76,7 +76,7 @@ promise<> check_trees(snapshot_ptr in, const pack_links& links, object_id tip, s
     if (!missing) co_return;
   }
   if (!tip.is_zero()) {
-    promise<> walked = walk_tip(in, tip, !filter.empty());
+    promise<> walked = walk_tip(in, tip);
     co_await walked;  // says which path
   }
   if (!missing) co_return;

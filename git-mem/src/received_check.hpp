@@ -20,7 +20,7 @@ void want_links(pack_links& links, const std::string& filter, bool is_clone);
 
 // That commits have their parents, but where history is cut, and tags what they name. The pack is
 // the first of `in`. Lifetime: of `links`. Rejects: `failure`, which names what is missing.
-promise<> check_history(snapshot_ptr in, const pack_links& links, bool is_partial);
+promise<> check_history(snapshot_ptr in, const pack_links& links);
 
 // That trees have their trees and files: all trees of the pack, or where they are too many those of
 // `tip`.

@@ -259,6 +259,11 @@ saved_store read_all(file_reader& from, const std::stop_token& stop, const pack_
       next.end();
       break;
     }
+    if (next.tag() == "partial" && !made.is_partial && made.packs.empty()) {
+      next.end();
+      made.is_partial = true;
+      continue;
+    }
     next.need("pack");
     pack_reader pack(made, limits);
     pack.read_bytes(next);
@@ -295,6 +300,7 @@ promise<> restore(object_store& into, std::string path, pack_limits limits) {
   next.refs = std::move(read.refs);
   next.refs_in_order = true;  // it was looked at when they were read
   next.shallow = std::move(read.shallow);
+  next.is_partial = read.is_partial;
   for (auto& p : read.packs) next.packs.push_back(into.adopt(std::move(p)));
   into.publish(std::move(next));
 }

@@ -69,6 +69,7 @@ void write_refs(const snapshot& from, file_writer& to, const std::stop_token& st
   section_writer shallow(to, stop, "shallow", from.shallow.size() * object_id::size_bytes);
   for (const object_id& id : from.shallow) shallow.write({id.data(), object_id::size_bytes});
   shallow.end();
+  if (from.is_partial) section_writer(to, stop, "partial", 0).end();
 }
 
 void write_pack(const pack& from, file_writer& to, const std::stop_token& stop) {

@@ -4,6 +4,7 @@
 //
 //   refs      for each: id, length of the name (2), name, length of the target (2), target
 //   shallow   ids
+//   partial   nothing; it is there where a filter left out objects
 //   pack      a pack as it came                } for each pack, the oldest first, so that what a
 //   entries   32 bytes for each of its entries } base may be has been read
 //   end       nothing

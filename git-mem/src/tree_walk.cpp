@@ -171,8 +171,13 @@ const tree_walk::entry* tree_walk::work::take(const tree_entry& e) {
   current.mode = e.mode;
   current.id = e.id;
   current.size_bytes = 0;
+  current.is_absent = false;
   if (e.mode == file_mode::submodule) return &current;
   const std::optional<object_header> h = from->find_object(e.id);
+  if (!h && from->is_partial) {
+    current.is_absent = true;
+    return &current;
+  }
   if (!h || h->type != object_type::blob) {
     throw failure(reason::corrupt, shown_path(current.path) + ": object " + e.id.hex() +
                                        (h ? " is no blob" : " is not in the store"));

@@ -22,6 +22,7 @@ void follow_only(git_mem::object_store& store,
   git_mem::snapshot next;
   next.refs = {std::move(head), *kept};
   next.shallow = now->shallow;
+  next.is_partial = now->is_partial;
   next.packs = now->packs;
   store.publish(std::move(next));
 }

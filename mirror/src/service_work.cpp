@@ -180,6 +180,7 @@ promise<> show_store(service_core& core) {
   auto shown = std::make_shared<git_mem::snapshot>();
   shown->packs = now->packs;
   shown->shallow = now->shallow;
+  shown->is_partial = now->is_partial;
   for (std::size_t i = 0; i < now->refs.size(); ++i) {
     if (now->find_object(now->refs[i].id)) shown->refs.push_back(now->refs[i]);
     co_await maybe_pause(find_cost);

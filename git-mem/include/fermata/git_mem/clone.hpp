@@ -95,6 +95,7 @@ struct clone_result {
   /// Zero if the repository is empty, or its HEAD names no commit and others came (`also`).
   object_id tip;
   std::vector<object_id> shallow;
+  bool is_partial = false;  ///< there was a filter, or the store is partial that was fetched into
   std::unique_ptr<pack> objects;
   pack_progress progress;
   int protocol_version = 0;

@@ -6,8 +6,9 @@
 ///           no repository.
 /// Pauses:   may, as compaction does; files are written on the pool, each 64 KiB.
 /// Thread:   loop.
-/// Rejects:  `failure`: reason::conflict where `directory` is there and not empty, and as
-///           `compact`; `error` of the file system; `cancelled`.
+/// Rejects:  `failure`: reason::conflict where `directory` is there and not empty,
+///           reason::unsupported for a partial clone, and as `compact`; `error` of the file
+///           system; `cancelled`.
 #pragma once
 
 #include <fermata/git_mem/object_store.hpp>

@@ -40,6 +40,7 @@ public:
   std::vector<reference> refs;                     ///< sorted by name
   bool refs_in_order = false;                      ///< for `publish`, by who has just sorted them
   std::vector<object_id> shallow;                  ///< sorted; commits whose parents are left out
+  bool is_partial = false;                         ///< a filter left out files, or trees too
   std::vector<std::shared_ptr<const pack>> packs;  ///< newest first; bases are in it or later ones
 
   [[nodiscard]] std::optional<object_header> find_object(const object_id& id) const;

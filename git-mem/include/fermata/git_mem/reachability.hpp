@@ -41,6 +41,7 @@ struct reachability_request {
   /// The same for what the haves reach: the shallow commits of whoever has them.
   std::vector<object_id> have_boundary;
   object_filter filter;
+  bool may_lack = false;  ///< files and trees that are not there are passed over
 };
 
 /// What came of it. `had` holds what the haves surely reach, as far as it was looked at: these may

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /// A store in one file, and back: what a service keeps over a restart.
 ///
-/// Shape:    the file has a line with its version, then sections: refs, shallow commits, and each
-///           pack as it came with the names and places of its objects; a checksum ends each. It is
-///           written beside, synced and renamed: at any moment the path has the old store or the
-///           new one, whole.
+/// Shape:    the file has a line with its version, then sections: refs, shallow commits, whether
+///           the store is partial (then earlier versions refuse the file), and each pack as it
+///           came with the names and places of its objects; a checksum ends each. It is written
+///           beside, synced and renamed: at any moment the path has the old store or the new one,
+///           whole.
 /// Pauses:   never; all of it runs on the pool, in pieces of 1 MiB that a cancel ends.
 /// Thread:   loop.
 /// Rejects:  `failure` that names the file, the byte and the section (`cannot restore /x: byte 52:
@@ -43,6 +44,7 @@ struct saved_store {
 
   std::vector<reference> refs;
   std::vector<object_id> shallow;
+  bool is_partial = false;
   std::vector<std::unique_ptr<pack>> packs;  ///< newest first
 };
 

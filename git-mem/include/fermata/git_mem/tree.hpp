@@ -70,6 +70,7 @@ public:
     file_mode mode = file_mode::file;
     object_id id;
     std::uint64_t size_bytes = 0;  ///< 0 for a submodule
+    bool is_absent = false;        ///< a file that a filter left out: its size is not known
   };
   struct result {
     step_state state = step_state::more;
