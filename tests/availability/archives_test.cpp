@@ -120,13 +120,13 @@ public:
   explicit archive_run(const test::temp_folder& folder) {
     archive_options o;
     o.folder = (folder.path() / "cache").string();
-    o.jobs = jobs;
-    o.per_host = jobs;
+    o.jobs = jobs + jobs / 8;  // some of both are kept for what clients ask for
+    o.per_host = jobs + jobs / 3;
     o.scrub_interval = 10ms;
     o.scrub_bytes_per_second = std::uint64_t{1} << 40;
     o.collect_interval = 50ms;
-    o.client.most_transfers = jobs;
-    o.client.most_per_host = jobs;
+    o.client.most_transfers = o.jobs;
+    o.client.most_per_host = o.per_host;
     o.client.defaults.proxy = "";
     service_ = std::make_unique<archive_service>(std::move(o), catalogue_);
     server_ = std::make_unique<http::server>(
