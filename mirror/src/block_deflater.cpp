@@ -10,13 +10,15 @@
 #include <fermata/loop/error.hpp>
 
 #include <libdeflate.h>
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <zlib.h>
 
 #include <algorithm>
 #include <array>
 #include <span>
 #include <utility>
+
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"  // SHA256_*: see above
 
 namespace fermata::mirror {
 namespace {
@@ -47,18 +49,16 @@ void block_deflater::ends::operator()(z_stream_s* z) const noexcept {
   deflateEnd(z);
   delete z;
 }
-void block_deflater::ends::operator()(evp_md_ctx_st* c) const noexcept { EVP_MD_CTX_free(c); }
+void block_deflater::ends::operator()(SHA256state_st* c) const noexcept { delete c; }
 
 block_deflater::block_deflater(std::uint64_t limit_bytes)
-    : out_(limit_bytes), digest_(EVP_MD_CTX_new()) {
+    : out_(limit_bytes), digest_(new SHA256_CTX) {
   auto fresh = std::make_unique<z_stream>();
   const int code =
       deflateInit2(fresh.get(), level, Z_DEFLATED, -15, memory_level, Z_DEFAULT_STRATEGY);
   if (code != Z_OK) fail("start deflating", code);
   stream_.reset(fresh.release());
-  if (digest_ == nullptr || EVP_DigestInit_ex(digest_.get(), EVP_sha256(), nullptr) != 1) {
-    throw error("cannot start hashing the index (libcrypto)");
-  }
+  SHA256_Init(digest_.get());
   put(gzip_header);
 }
 
@@ -128,10 +128,8 @@ void block_deflater::finish() {
 }
 
 std::string block_deflater::etag() {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> hashed{};
-  if (EVP_DigestFinal_ex(digest_.get(), hashed.data(), nullptr) != 1) {
-    throw error("cannot hash the index (libcrypto)");
-  }
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> hashed{};
+  SHA256_Final(hashed.data(), digest_.get());
   std::string text = "\"";
   for (std::size_t i = 0; i < 16; ++i) {  // 128 bits name a version well enough
     text += "0123456789abcdef"[hashed[i] >> 4];
@@ -158,9 +156,7 @@ void block_deflater::run(std::string_view input, int flush) {
 
 void block_deflater::put(std::string_view bytes) {
   if (bytes.empty()) return;
-  if (EVP_DigestUpdate(digest_.get(), bytes.data(), bytes.size()) != 1) {
-    throw error("cannot hash the index (libcrypto)");
-  }
+  SHA256_Update(digest_.get(), bytes.data(), bytes.size());
   out_.append(std::as_bytes(std::span(bytes)));
 }
 

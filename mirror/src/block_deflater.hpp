@@ -12,7 +12,7 @@
 #include <vector>
 
 struct z_stream_s;
-struct evp_md_ctx_st;
+struct SHA256state_st;
 
 namespace fermata::mirror {
 
@@ -53,7 +53,7 @@ public:
 private:
   struct ends {
     void operator()(z_stream_s* z) const noexcept;
-    void operator()(evp_md_ctx_st* c) const noexcept;
+    void operator()(SHA256state_st* c) const noexcept;
   };
   void keep_text(std::string_view piece);
   void keep(const index_block& block);
@@ -69,7 +69,7 @@ private:
   std::unique_ptr<z_stream_s, ends> stream_;
   std::string text_;           // the end of the group's, or of the one before
   bool is_group_new_ = false;  // text_ is still of the one before
-  std::unique_ptr<evp_md_ctx_st, ends> digest_;
+  std::unique_ptr<SHA256state_st, ends> digest_;
 };
 
 }  // namespace fermata::mirror

@@ -15,8 +15,8 @@
 /// Pauses:   never; a `step` takes 3 us, or 25 us for 4 KiB through deflate or 32 KiB taken over;
 ///           at most 300 us.
 /// Thread:   any, one at a time.
-/// Throws:   `git_mem::failure` when the limit is passed; `fermata::error` when libarchive, zlib
-///           or libcrypto fail; `contract_error` for calls out of order. Files that no client could
+/// Throws:   `git_mem::failure` when the limit is passed; `fermata::error` when libarchive or
+///           zlib fail; `contract_error` for calls out of order. Files that no client could
 ///           unpack are no error: they are left out and noted.
 /// Cost:     7 ns a byte, 2 us a file; memory for the result, 0.2 MiB of zlib's, a piece of tar.
 /// Lifetime: bytes given to `feed` stay until `step` asks for more.
