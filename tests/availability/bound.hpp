@@ -12,7 +12,7 @@
 
 namespace fermata::test {
 
-constexpr int most_runs = 8;
+constexpr int most_runs = 16;
 
 /// 2 ms, where a new page of memory costs no more than 2 us. On some virtual machines it is 10 to
 /// 15, and there the bound grows by that factor.
