@@ -32,31 +32,6 @@ promise<> list_level(snapshot_ptr from, object_id tree, output& out) {
   }
 }
 
-// No file is looked up: a partial clone may have none of them.
-promise<> list_below(snapshot_ptr from,
-                     object_cache& recent,
-                     object_id tree,
-                     std::string folder,
-                     std::size_t depth,
-                     output& out) {
-  if (depth > tree_walk::deepest || folder.size() > tree_walk::longest_path) {
-    throw failure(reason::limit, "tree " + tree.hex() + ": too deep below another");
-  }
-  promise<object> reading = get_object(from, tree, any_size, &recent);
-  const object content = co_await std::move(reading);
-  tree_reader entries(content.bytes());
-  while (const std::optional<tree_entry> e = entries.next()) {
-    std::string path = folder + std::string(e->name);
-    if (e->mode != file_mode::tree) {
-      out.write(tree_line(e->mode, e->id, path));
-      continue;
-    }
-    path += '/';
-    promise<> listed = list_below(from, recent, e->id, std::move(path), depth + 1, out);
-    co_await listed;
-  }
-}
-
 promise<object_id> tree_of(snapshot_ptr from, std::string revision) {
   promise<object_id> finding = get_revision(from, revision);
   const object_id id = co_await std::move(finding);
@@ -190,10 +165,12 @@ promise<int> ls_tree_command(const arguments& given, output& out) {
   const snapshot_ptr from = co_await std::move(opening);
   promise<object_id> finding = tree_of(from, given.revision);
   const object_id tree = co_await std::move(finding);
-  object_cache recent(*from);
   promise<> listed = fermata::ready();
   if (given.recursive) {
-    listed = list_below(from, recent, tree, "", 1, out);
+    listed = walk_files(from, tree, "", [&out](const tree_walk::entry& e) {
+      out.write(tree_line(e.mode, e.id, e.path));
+      return fermata::ready();
+    });
   } else {
     listed = list_level(from, tree, out);
   }

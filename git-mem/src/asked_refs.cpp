@@ -4,6 +4,7 @@
 #include "asked_refs.hpp"
 
 #include "live_refs.hpp"
+#include "protocol_lines.hpp"
 
 #include <fermata/git_mem/commit.hpp>
 #include <fermata/promise/pause.hpp>
@@ -24,9 +25,7 @@ constexpr std::string_view branches = "refs/heads/";
 using names = std::vector<std::string>;
 
 bool is_asked(std::string_view name, const names& wanted, const names& also) {
-  return std::find(wanted.begin(), wanted.end(), name) != wanted.end() ||
-         std::any_of(also.begin(), also.end(),
-                     [&](const std::string& prefix) { return name.starts_with(prefix); });
+  return std::find(wanted.begin(), wanted.end(), name) != wanted.end() || has_prefix(name, also);
 }
 
 const reference* find(const std::vector<reference>& sorted, std::string_view name) {

@@ -7,6 +7,7 @@
 #include "clone_session.hpp"
 #include "live_refs.hpp"
 #include "pack_worker.hpp"
+#include "protocol_lines.hpp"
 #include "received_check.hpp"
 #include "sliced_sort.hpp"
 
@@ -113,9 +114,7 @@ promise<std::vector<object_id>> wanted_ids(const clone_session& s, const clone_r
   };
   add(result.tip);
   for (const reference& r : result.refs) {
-    for (const std::string& prefix : how.also) {
-      if (r.name.starts_with(prefix)) add(r.id);
-    }
+    if (detail::has_prefix(r.name, how.also)) add(r.id);
     co_await maybe_pause(look_up_cost);
   }
   promise<> sorted = detail::sort_ids(wants);

@@ -162,10 +162,7 @@ bool ls_refs_reader::push(const pkt& p) {
     return false;
   }
   const object_id id = read_id(line.substr(0, space), line);
-  const bool wanted = prefixes_.empty() || std::any_of(prefixes_.begin(), prefixes_.end(),
-                                                       [&](const std::string& prefix) {
-                                                         return name.starts_with(prefix);
-                                                       });
+  const bool wanted = prefixes_.empty() || detail::has_prefix(name, prefixes_);
   if (wanted) refs_.push_back({std::string(name), id, std::string(target)});
   return false;
 }

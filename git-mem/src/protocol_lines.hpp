@@ -7,8 +7,11 @@
 #include <fermata/git_mem/object_id.hpp>
 #include <fermata/git_mem/pkt_line.hpp>
 
+#include <algorithm>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace fermata::git_mem::detail {
 
@@ -26,6 +29,13 @@ inline void check_error(const pkt& p) {
   const std::optional<object_id> id = object_id::from_hex(hex);
   if (!id) bad_line(line);
   return *id;
+}
+
+// Whether a ref's name begins as one of these.
+[[nodiscard]] inline bool has_prefix(std::string_view name,
+                                     const std::vector<std::string>& prefixes) {
+  return std::any_of(prefixes.begin(), prefixes.end(),
+                     [&](const std::string& prefix) { return name.starts_with(prefix); });
 }
 
 }  // namespace fermata::git_mem::detail
