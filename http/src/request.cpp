@@ -13,6 +13,14 @@ std::optional<std::string_view> request::find_header(std::string_view name) cons
   return std::nullopt;
 }
 
+std::optional<std::string_view> request::find_last_header(std::string_view name) const noexcept {
+  for (std::size_t i = headers_.size(); i > 0; --i) {
+    const header_piece& h = headers_[i - 1];
+    if (detail::equal_ignoring_case(at(h.name), name)) return at(h.value);
+  }
+  return std::nullopt;
+}
+
 std::size_t request::count_headers(std::string_view name) const noexcept {
   std::size_t count = 0;
   for (const header_piece& h : headers_)

@@ -174,26 +174,11 @@ std::variant<mirror_options, exit_message> parse_options(const std::vector<std::
 
 namespace {
 
-bool is_same_field(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [&lower](char x, char y) { return lower(x) == lower(y); });
-}
-
-// The last line of that name: a proxy may add one of its own behind those that a client sent.
-std::optional<std::string_view> find_last_header(const http::request& r, std::string_view name) {
-  for (std::size_t i = r.header_count(); i > 0; --i) {
-    const auto field = r.header(i - 1);
-    if (is_same_field(field.name, name)) return field.value;
-  }
-  return std::nullopt;
-}
-
 // Who the client is by the last entry of a field, which is the one that our own proxy has added.
 std::function<std::string(const http::request&, const std::string&)> client_reader(
     std::string field) {
   return [field = std::move(field)](const http::request& r, const std::string& peer) {
-    const auto value = find_last_header(r, field);
+    const auto value = r.find_last_header(field);
     if (!value) return peer.substr(0, peer.rfind(':'));
     std::string_view last = value->substr(value->rfind(',') + 1);
     while (last.starts_with(' ')) last.remove_prefix(1);

@@ -65,6 +65,9 @@ public:
   }
   /// The first field of this name in any case, trimmed.
   [[nodiscard]] std::optional<std::string_view> find_header(std::string_view name) const noexcept;
+  /// The last one: a proxy may add a line of its own behind those that its client has sent.
+  [[nodiscard]] std::optional<std::string_view> find_last_header(
+      std::string_view name) const noexcept;
   /// How many fields have this name.
   [[nodiscard]] std::size_t count_headers(std::string_view name) const noexcept;
 
