@@ -91,11 +91,7 @@ std::unique_ptr<generation> read_generation(saved_file_reader& in) {
 // What is wrong with the file's frame: nothing if its checksum fits.
 std::string frame_fault(saved_file_reader& in) {
   if (in.text(magic.size()) != magic) return "it is no index of fermata-mirror";
-  const std::string expected = in.text(65);
-  if (expected.size() != 65 || expected.back() != '\n') return "it ends early";
-  if (in.digest_of_rest() != expected.substr(0, 64)) return "its checksum does not fit";
-  in.rewind_to(magic.size() + expected.size());
-  return {};
+  return in.checksum_fault();
 }
 
 // Also a folder, and over what was set aside before.

@@ -48,11 +48,7 @@ void read_line(const json& j, kept_failures& into) {
 // Why it cannot be used; nothing where it can.
 std::string read_all(saved_file_reader& in, const std::string& settings, kept_failures& into) {
   if (in.text(magic.size()) != magic) return "it is no list of fermata-mirror's";
-  const std::string expected = in.text(65);
-  if (expected.size() != 65 || in.digest_of_rest() != expected.substr(0, 64)) {
-    return "its checksum does not fit";
-  }
-  in.rewind_to(magic.size() + expected.size());
+  if (!in.checksum_fault().empty()) return "its checksum does not fit";
   const std::string text = in.text(longest_file);
   std::string_view left = text;
   const auto next = [&left] {

@@ -41,11 +41,7 @@ bool read_line(std::string_view line, kept_sizes& into) {
 // Why it cannot be used; nothing where it can.
 std::string read_all(saved_file_reader& in, kept_sizes& into) {
   if (in.text(magic.size()) != magic) return "it is no list of fermata-mirror's";
-  const std::string expected = in.text(65);
-  if (expected.size() != 65 || in.digest_of_rest() != expected.substr(0, 64)) {
-    return "its checksum does not fit";
-  }
-  in.rewind_to(magic.size() + expected.size());
+  if (!in.checksum_fault().empty()) return "its checksum does not fit";
   const auto checked = number_of<std::int64_t>(in.line(longest_line));
   bool is_good = checked && *checked >= 0 && *checked <= latest;
   if (is_good) into.checked = std::chrono::sys_seconds(std::chrono::seconds(*checked));

@@ -162,6 +162,15 @@ std::string saved_file_reader::digest_of_rest() {
   return hex_of(d);
 }
 
+std::string saved_file_reader::checksum_fault() {
+  const std::string expected = text(65);
+  if (expected.size() != 65 || expected.back() != '\n') return "it ends early";
+  const std::uint64_t behind = at_;
+  if (digest_of_rest() != expected.substr(0, 64)) return "its checksum does not fit";
+  at_ = behind;
+  return {};
+}
+
 bool saved_file_reader::at_end() {
   char next = 0;
   return read_some(&next, 1) == 0;

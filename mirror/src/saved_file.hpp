@@ -55,13 +55,14 @@ public:
   [[nodiscard]] std::string line(std::size_t most);
   /// Exactly `n` bytes; false if there are not so many.
   [[nodiscard]] bool read(char* to, std::size_t n);
-  /// From here to the end of the file, in hex.
-  [[nodiscard]] std::string digest_of_rest();
-  void rewind_to(std::uint64_t offset) noexcept { at_ = offset; }
+  /// Reads over the line with the checksum of all that is behind it. Gives what is wrong with
+  /// that; nothing where it fits.
+  [[nodiscard]] std::string checksum_fault();
   [[nodiscard]] bool at_end();
 
 private:
   std::size_t read_some(char* to, std::size_t n);
+  [[nodiscard]] std::string digest_of_rest();  // in hex
 
   std::string path_;
   int file_ = -1;
