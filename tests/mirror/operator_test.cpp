@@ -152,8 +152,7 @@ service_options with_lost_archive(const temp_folder& folder) {
   folder.write("r/packages/c/c.1/opam", "url { src: \"http://127.0.0.1:1/c\" checksum: \"md5=" +
                                             std::string(32, 'a') + "\" }\n");
   folder.run("cd r && git add . && git commit -q -m c");
-  service_options options = options_for(folder);
-  options.data_directory = (folder.path() / "data").string();
+  service_options options = options_with_data(folder);
   options.archives.folder = options.data_directory + "/cache";
   options.archives.first_delay = std::chrono::hours(1);
   return options;

@@ -59,8 +59,7 @@ void serve(pause_sites& sites) {
   folder.write("r/packages/n/n.1/opam", lost + std::string(32, 'a') + "\" }\n");
   folder.write("r/packages/o/o.1/opam", lost + std::string(32, 'b') + "\" }\n");
   change(folder, "true");
-  service_options options = options_for(folder);
-  options.data_directory = (folder.path() / "data").string();
+  service_options options = options_with_data(folder);
   options.archives.folder = options.data_directory + "/cache";
   options.archives.first_delay = 1h;
   options.archives.allow_file = true;

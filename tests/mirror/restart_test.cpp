@@ -7,7 +7,6 @@
 #include <fermata/promise/sleep.hpp>
 
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
 #include <filesystem>
 
@@ -17,13 +16,11 @@ using namespace fermata::mirror::test;
 using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
-using nlohmann::json;
 
 TEST_CASE("an index that was kept is served at once after a restart", "[mirror][update]") {
   const temp_folder folder;
   make_repository(folder);
-  service_options options = options_for(folder);
-  options.data_directory = (folder.path() / "data").string();
+  service_options options = options_with_data(folder);
   std::string etag;
   {
     site first(options);
@@ -48,8 +45,7 @@ TEST_CASE("a kept index that is damaged is cloned anew", "[mirror][update]") {
   const temp_folder folder;
   make_repository(folder);
   folder.write("data/index", "rubbish");
-  service_options options = options_for(folder);
-  options.data_directory = (folder.path() / "data").string();
+  service_options options = options_with_data(folder);
   site s(std::move(options));
   const std::string warning = s.wait_for("warn");
   CHECK_THAT(warning, StartsWith("warn cannot use the index that was kept: "));
@@ -60,8 +56,7 @@ TEST_CASE("the repository that was kept is fetched into, unless it is damaged",
           "[mirror][update]") {
   const temp_folder folder;
   make_repository(folder);
-  service_options options = options_for(folder);
-  options.data_directory = (folder.path() / "data").string();
+  service_options options = options_with_data(folder);
   {
     site first(options);
     first.wait_for("phase save");
@@ -92,8 +87,7 @@ TEST_CASE("the repository that was kept is fetched into, unless it is damaged",
 TEST_CASE("after a restart all is known of the index that was kept", "[mirror][update]") {
   const temp_folder folder;
   make_repository(folder);
-  service_options options = options_for(folder);
-  options.data_directory = (folder.path() / "data").string();
+  service_options options = options_with_data(folder);
   {
     site first(options);
     first.wait_for("phase save");
@@ -139,8 +133,7 @@ TEST_CASE("after a restart all is known of the archives, also while upstream is 
   add_archive("one", sum);
   add_archive("lost", std::string(64, 'a'));
   folder.run("cd r && git add . && git commit -q -m archives");
-  service_options options = options_for(folder);
-  options.data_directory = (folder.path() / "data").string();
+  service_options options = options_with_data(folder);
   options.archives.folder = options.data_directory + "/cache";
   options.archives.first_delay = 1h;
   options.archives.allow_file = true;
@@ -188,8 +181,7 @@ TEST_CASE("a kept repository without the commit that is served tells nothing of 
           "[mirror][update]") {
   const temp_folder folder;
   make_repository(folder);
-  service_options options = options_for(folder);
-  options.data_directory = (folder.path() / "data").string();
+  service_options options = options_with_data(folder);
   {
     site first(options);
     first.wait_for("phase save");
@@ -267,8 +259,7 @@ TEST_CASE("a compacted repository is kept, and is what a restart fetches onto",
           "[mirror][update]") {
   const temp_folder folder;
   make_repository(folder);
-  service_options options = options_for(folder);
-  options.data_directory = (folder.path() / "data").string();
+  service_options options = options_with_data(folder);
   options.most_fetches = 1;
   {
     site s(options);
@@ -289,8 +280,7 @@ TEST_CASE("a compacted repository is kept, and is what a restart fetches onto",
 TEST_CASE("a data folder serves one service at a time", "[mirror][update]") {
   const temp_folder folder;
   make_repository(folder);
-  service_options options = options_for(folder);
-  options.data_directory = (folder.path() / "data").string();
+  service_options options = options_with_data(folder);
   const site s(options);
   CHECK_THROWS_WITH(service(options),
                     StartsWith("cannot use " + options.data_directory + ": another process holds"));

@@ -204,4 +204,11 @@ inline service_options options_for(const temp_folder& folder) {
   return options_for((folder.path() / "r").string());
 }
 
+/// With what is kept in `data` beside the repository.
+inline service_options options_with_data(const temp_folder& folder) {
+  service_options options = options_for(folder);
+  options.data_directory = (folder.path() / "data").string();
+  return options;
+}
+
 }  // namespace fermata::mirror::test
