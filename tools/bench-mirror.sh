@@ -141,8 +141,8 @@ bench_memory() {
 }
 
 # Every 5 ms a question whether the index changed, which it does not for `*`.
-ask_whether_changed() { # CASE SECONDS
-  "$bin/fermata-probe" "$address/index.tar.gz" --if-none-match '*' --interval-us 5000 --seconds "$2" \
+ask_whether_changed() { # CASE SECONDS [WRAPPER...]
+  "${@:3}" "$bin/fermata-probe" "$address/index.tar.gz" --if-none-match '*' --interval-us 5000 --seconds "$2" \
     --json </dev/null >"$work/probe"
   grep -o "\"p99_us\":[0-9]*" "$work/probe" | sed -n 1p | cut -d: -f2 | awk "{ print \$1 / 1000 }" >>"$work/p99.$1"
   grep -o "\"p99_us\":[0-9]*" "$work/probe" | sed -n 2p | cut -d: -f2 | awk "{ print \$1 / 1000 }" >>"$work/late.$1"
@@ -165,11 +165,13 @@ bench_conditional() { # p99 while the mirror does other things
       ask_for_update
       ask_whether_changed update 0.5
     done
-    # One process: twenty that start anew each second would take the probe's core from it.
+    # A core for the mirror, one for its clients. These are one process: twenty that start anew each
+    # second would take the probe's time from it.
+    taskset -a -p -c 0 "$mirror" >/dev/null
     for _ in $(seq 4000); do printf 'url = "%s/index.tar.gz"\noutput = "/dev/null"\n' "$address"; done |
-      curl -s --no-progress-meter --parallel --parallel-immediate --parallel-max 20 --limit-rate 4M --config - &
+      taskset -c 1 curl -s --no-progress-meter --parallel --parallel-immediate --parallel-max 20 --limit-rate 4M --config - &
     downloads=$!
-    ask_whether_changed downloads 3
+    ask_whether_changed downloads 3 taskset -c 1
     kill "$downloads" 2>/dev/null || true  # or it is through with all
     wait "$downloads" 2>/dev/null || true
     stop_mirror

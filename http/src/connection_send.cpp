@@ -13,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <exception>
 #include <iterator>
@@ -125,23 +126,26 @@ promise<> connection::send_file_part(file_part part) {
     }
     out_.resize(before);  // a disk is to be waited for
   }
-  co_await flush();
-  const std::uint64_t before = stream_.counts().written_bytes;
+  const std::uint64_t before = stream_.counts().written_bytes + out_.size();
   const auto start = [this, &part] {
-    return fermata::send_file(stream_, part.descriptor, part.first, part.size);
+    return fermata::send_file(stream_, part.descriptor, part.first, part.size, bytes_of(out_));
+  };
+  const auto count_sent = [this, before] {
+    body_bytes_ += std::max(stream_.counts().written_bytes, before) - before;
   };
   try {
     promise<> sending = write_by(start);
     co_await sending;
   } catch (const file_failure& e) {
-    body_bytes_ += stream_.counts().written_bytes - before;
+    count_sent();
     log_failure("body", e.what());
     throw;
   } catch (...) {
-    body_bytes_ += stream_.counts().written_bytes - before;
+    count_sent();
     throw;
   }
-  body_bytes_ += part.size;
+  count_sent();
+  clear_output();
 }
 
 // The next piece; none: the source failed, or gives another length than it announced.

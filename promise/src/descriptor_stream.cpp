@@ -108,6 +108,14 @@ class gather {
 public:
   explicit gather(std::span<const byte_view> pieces) noexcept : pieces_(pieces) { skip_empty(); }
   [[nodiscard]] bool done() const noexcept { return pieces_.empty(); }
+  [[nodiscard]] bool has_more_than(std::size_t n) const noexcept {
+    n += offset_;
+    for (const byte_view p : pieces_) {
+      if (p.size() > n) return true;
+      n -= p.size();
+    }
+    return false;
+  }
 
   [[nodiscard]] std::size_t fill(std::array<iovec, 16>& into) const noexcept {
     std::size_t used = 0;
@@ -141,17 +149,19 @@ private:
   std::size_t offset_ = 0;
 };
 
-ssize_t send_some(const descriptor& d, std::span<iovec> vectors) noexcept {
+// `more` comes after it at once: TCP need not send what is left behind its last whole segment.
+ssize_t send_some(const descriptor& d, std::span<iovec> vectors, bool more) noexcept {
   const int fd = d.watch.fd();
   if (d.kind == descriptor_kind::other) {
     const detail::quiet_pipe quiet;
     return ::write(fd, vectors[0].iov_base, vectors[0].iov_len);
   }
-  if (vectors.size() == 1) return ::send(fd, vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL);
+  const int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+  if (vectors.size() == 1) return ::send(fd, vectors[0].iov_base, vectors[0].iov_len, flags);
   msghdr message{};
   message.msg_iov = vectors.data();
   message.msg_iovlen = vectors.size();
-  return ::sendmsg(fd, &message, MSG_NOSIGNAL);
+  return ::sendmsg(fd, &message, flags);
 }
 
 std::size_t bytes_in(std::span<const iovec> vectors) noexcept {
@@ -164,11 +174,13 @@ std::size_t bytes_in(std::span<const iovec> vectors) noexcept {
 ssize_t try_write(descriptor& d, const gather& from) {
   std::array<iovec, 16> vectors;
   const std::span<iovec> pieces(vectors.data(), from.fill(vectors));
+  const std::size_t size = bytes_in(pieces);
+  const bool more = from.has_more_than(size);
   while (d.watch.may_be_ready(io_direction::write)) {
-    const ssize_t n = send_some(d, pieces);
+    const ssize_t n = send_some(d, pieces, more);
     if (n >= 0) {
       const auto moved = static_cast<std::size_t>(n);
-      if (d.kind == descriptor_kind::tcp && moved < bytes_in(pieces)) {
+      if (d.kind == descriptor_kind::tcp && moved < size) {
         d.watch.moved_part(io_direction::write);
       }
       d.counts.written_bytes += moved;

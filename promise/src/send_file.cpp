@@ -9,14 +9,18 @@
 #include <fermata/promise/send_file.hpp>
 
 #include <fmt/format.h>
+#include <netinet/tcp.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <memory>
 #include <string>
+#include <utility>
 
 namespace fermata {
 namespace {
@@ -97,10 +101,28 @@ std::size_t try_send(detail::descriptor& d, int fd, std::uint64_t offset, std::s
   return 0;
 }
 
-promise<> send_by_kernel(std::shared_ptr<detail::descriptor> d,
-                         int fd,
-                         std::uint64_t offset,
-                         std::uint64_t count) {
+// Only whole segments leave meanwhile: small ones between them make the receiver's window small.
+class whole_segments {
+public:
+  explicit whole_segments(std::shared_ptr<detail::descriptor> d) : d_(std::move(d)) { set(1); }
+  ~whole_segments() {
+    if (d_->watch.is_open()) set(0);
+  }
+  whole_segments(const whole_segments&) = delete;
+  whole_segments& operator=(const whole_segments&) = delete;
+
+private:
+  void set(int on) const noexcept {
+    if (d_->kind != detail::descriptor_kind::tcp) return;
+    ::setsockopt(d_->watch.fd(), IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+  }
+  std::shared_ptr<detail::descriptor> d_;
+};
+
+promise<> send_steps(std::shared_ptr<detail::descriptor> d,
+                     int fd,
+                     std::uint64_t offset,
+                     std::uint64_t count) {
   const detail::direction_guard guard(d->writes, detail::two_writes);
   while (count > 0) {
     const std::size_t step = std::min<std::uint64_t>(count, step_bytes);
@@ -121,7 +143,23 @@ promise<> send_by_kernel(std::shared_ptr<detail::descriptor> d,
   }
 }
 
-promise<> send_by_hand(byte_stream& to, int fd, std::uint64_t offset, std::uint64_t count) {
+promise<> send_by_kernel(byte_stream& to,
+                         std::shared_ptr<detail::descriptor> d,
+                         int fd,
+                         std::uint64_t offset,
+                         std::uint64_t count,
+                         byte_view before) {
+  const whole_segments whole(d);
+  promise<> begun = to.write(before);
+  co_await begun;
+  promise<> sent = send_steps(std::move(d), fd, offset, count);
+  co_await sent;
+}
+
+promise<> send_by_hand(
+    byte_stream& to, int fd, std::uint64_t offset, std::uint64_t count, byte_view before) {
+  promise<> begun = to.write(before);
+  co_await begun;
   while (count > 0) {
     const std::size_t step = std::min<std::uint64_t>(count, copy_bytes);
     std::string bytes(step, '\0');
@@ -145,10 +183,11 @@ std::size_t read_cached(int fd, std::uint64_t offset, std::span<std::byte> into)
   return n < 0 ? 0 : static_cast<std::size_t>(n);
 }
 
-promise<> send_file(byte_stream& to, int fd, std::uint64_t offset, std::uint64_t count) {
+promise<> send_file(
+    byte_stream& to, int fd, std::uint64_t offset, std::uint64_t count, byte_view before) {
   std::shared_ptr<detail::descriptor> d = detail::socket_of(to);
-  if (d == nullptr) return send_by_hand(to, fd, offset, count);
-  return send_by_kernel(std::move(d), fd, offset, count);
+  if (d == nullptr) return send_by_hand(to, fd, offset, count, before);
+  return send_by_kernel(to, std::move(d), fd, offset, count, before);
 }
 
 }  // namespace fermata

@@ -226,7 +226,7 @@ list.hpp 7
 memory_stream.cpp read 1
 memory_stream.cpp write_in_pieces 1
 scope.cpp run 1
-send_file.cpp send_by_kernel 1
+send_file.cpp send_steps 1
 tcp.cpp accept 1
 udp.cpp try_receive 1
 udp.cpp try_send 1

@@ -9,9 +9,10 @@
 /// Rejects:  `error` of the stream; `file_failure` where the file cannot be read or ends before;
 ///           `cancelled`.
 /// Cancel:   as of a write: a part may have been sent.
-/// Cost:     six system calls a step beside sendfile's, four of which keep SIGPIPE away; one job a
-///           step that was not in memory.
-/// Lifetime: the stream, and the descriptor, which is that of a regular file, until it settles.
+/// Cost:     six system calls a step beside sendfile's, four of which keep SIGPIPE away; two a file
+///           for whole segments (TCP_CORK); one job a step that was not in memory.
+/// Lifetime: the stream, `before`, and the descriptor, which is that of a regular file, until it
+///           settles.
 #pragma once
 
 #include <fermata/promise/stream.hpp>
@@ -26,8 +27,10 @@ public:
   using error::error;
 };
 
-/// Writes `count` bytes of `fd` from `offset` on to `to`.
-promise<> send_file(byte_stream& to, int fd, std::uint64_t offset, std::uint64_t count);
+/// Writes `before`, then `count` bytes of `fd` from `offset` on, to `to`. Over TCP in whole segments
+/// but for the last: a small one for `before` alone makes Linux give the receiver a small window.
+promise<> send_file(
+    byte_stream& to, int fd, std::uint64_t offset, std::uint64_t count, byte_view before = {});
 
 /// Reads at `offset` where the kernel has it in memory. Gives how much of `into` was filled: less
 /// at the end of the file, and 0 also where a disk would have to be waited for.
