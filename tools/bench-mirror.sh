@@ -148,7 +148,8 @@ ask_whether_changed() { # CASE SECONDS [WRAPPER...]
   grep -o "\"p99_us\":[0-9]*" "$work/probe" | sed -n 2p | cut -d: -f2 | awk "{ print \$1 / 1000 }" >>"$work/late.$1"
 }
 bench_conditional() { # p99 while the mirror does other things
-  local f downloads commit
+  local f downloads commit ahead=()
+  ! chrt -r 1 true 2>/dev/null || ahead=(chrt -r 1)
   for f in clone update downloads; do : >"$work/p99.$f"; : >"$work/late.$f"; done
   for _ in $(seq "$runs"); do
     git -C "$work/moving.git" update-ref refs/heads/master old
@@ -165,13 +166,13 @@ bench_conditional() { # p99 while the mirror does other things
       ask_for_update
       ask_whether_changed update 0.5
     done
-    # A core for the mirror, one for its clients. These are one process: twenty that start anew each
-    # second would take the probe's time from it.
+    # A core for the mirror, one for its clients: one process, where twenty would be twenty starts a
+    # second. The probe shares it and is to measure the mirror, not its wait for curl.
     taskset -a -p -c 0 "$mirror" >/dev/null
     for _ in $(seq 4000); do printf 'url = "%s/index.tar.gz"\noutput = "/dev/null"\n' "$address"; done |
       taskset -c 1 curl -s --no-progress-meter --parallel --parallel-immediate --parallel-max 20 --limit-rate 4M --config - &
     downloads=$!
-    ask_whether_changed downloads 3 taskset -c 1
+    ask_whether_changed downloads 3 taskset -c 1 "${ahead[@]}"
     kill "$downloads" 2>/dev/null || true  # or it is through with all
     wait "$downloads" 2>/dev/null || true
     stop_mirror

@@ -216,6 +216,7 @@ promise<> write_all(descriptor_ptr d, byte_view whole, std::span<const byte_view
     const ssize_t n = try_write(*d, left);
     if (n == would_block) {
       co_await writable(d->watch);
+      co_await pause();  // many who have room at once would keep a new request waiting for them all
     } else {
       left.advance(static_cast<std::size_t>(n));
       co_await maybe_pause(detail::stream_cost(static_cast<std::size_t>(n)));

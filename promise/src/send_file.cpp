@@ -137,6 +137,7 @@ promise<> send_steps(std::shared_ptr<detail::descriptor> d,
     count -= n;
     if (n == 0) {
       co_await writable(d->watch);
+      co_await pause();  // as in a write
     } else {
       co_await maybe_pause(detail::stream_cost(n));
     }

@@ -122,6 +122,7 @@ promise<> send_piece(watched_socket& s, byte_view bytes, std::span<const int> de
     const ssize_t n = try_send(s, bytes, descriptors);
     if (n < 0) {
       co_await writable(s.watch);
+      co_await pause();  // as in a write over TCP
     } else {
       bytes = bytes.subspan(static_cast<std::size_t>(n));
       descriptors = {};  // they went with the first byte

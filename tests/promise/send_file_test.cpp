@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
+#include "stream_support.hpp"
 #include "support/data_segments.hpp"
 
 #include <fermata/loop/event_loop.hpp>
 #include <fermata/promise/send_file.hpp>
 #include <fermata/promise/stream.hpp>
-#include <fermata/promise/tcp.hpp>
 #include <fermata/promise/unique_fd.hpp>
 #include <fermata/promise/unix_socket.hpp>
 
-#include <arpa/inet.h>
 #include <catch2/catch.hpp>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -18,6 +17,7 @@
 #include <span>
 #include <string>
 
+using fermata::bytes_of;
 using fermata::event_loop;
 using fermata::read_exactly;
 using fermata::unique_fd;
@@ -50,20 +50,13 @@ TEST_CASE("over TCP what goes before a file is in one segment with it", "[promis
   const std::string text(20'000, 'x');
   const unique_fd file = file_of(text);
   fermata::tcp_listener listener("127.0.0.1:0");
-  const std::string address = listener.address();
-  const unique_fd receiver(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(static_cast<std::uint16_t>(std::stoi(address.substr(address.find(':') + 1))));
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  REQUIRE(connect(receiver.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0);
-  const auto sender = loop.run([&] { return listener.accept(); });
-  loop.run([&] { return send_file(*sender, file.get(), 0, text.size(), fermata::bytes_of(head)); });
+  const fermata::test::plain_peer p = fermata::test::connect_plain(loop, listener);
+  loop.run([&] { return send_file(*p.ours, file.get(), 0, text.size(), bytes_of(head)); });
   std::string got(head.size() + text.size(), ' ');
-  CHECK(recv(receiver.get(), got.data(), got.size(), MSG_WAITALL) ==
+  CHECK(recv(p.socket.get(), got.data(), got.size(), MSG_WAITALL) ==
         static_cast<ssize_t>(got.size()));
   CHECK(got == head + text);
-  CHECK(fermata::test::data_segments_received(receiver.get()) == 1);
+  CHECK(fermata::test::data_segments_received(p.socket.get()) == 1);
 }
 
 TEST_CASE("send_file to who has gone rejects and raises no signal", "[promise][send_file]") {

@@ -4,9 +4,15 @@
 
 #include <fermata/promise/pause.hpp>
 #include <fermata/promise/stream.hpp>
+#include <fermata/promise/tcp.hpp>
+#include <fermata/promise/unique_fd.hpp>
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
 
 #include <memory>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -54,6 +60,23 @@ inline promise<std::string> carry(byte_stream& a, byte_stream& b, std::string te
   std::string result = co_await std::move(reading);
   co_await std::move(writing);
   co_return result;
+}
+
+/// The other end of a connection, a plain socket that no loop reads.
+struct plain_peer {
+  unique_fd socket;
+  stream_ptr ours;
+};
+inline plain_peer connect_plain(event_loop& loop, tcp_listener& listener) {
+  unique_fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(listener.port());
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) {
+    throw std::runtime_error("cannot connect");
+  }
+  return {std::move(fd), loop.run([&listener] { return listener.accept(); })};
 }
 
 }  // namespace fermata::test
