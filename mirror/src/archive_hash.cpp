@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "hashing.hpp"
+
 #include <fermata/mirror/archive_hash.hpp>
 
 #include <algorithm>
@@ -84,15 +86,7 @@ std::optional<archive_hash> archive_hash::from_path(std::string_view kind,
   return known ? read_hex(*known, hex) : std::nullopt;
 }
 
-std::string archive_hash::hex() const {
-  std::string out;
-  out.reserve(2 * hash_bytes(kind_));
-  for (const std::uint8_t b : bytes()) {
-    out += hex_digits[b >> 4];
-    out += hex_digits[b & 15];
-  }
-  return out;
-}
+std::string archive_hash::hex() const { return hex_of(bytes()); }
 
 std::string archive_hash::text() const { return std::string(to_string(kind_)) + "=" + hex(); }
 

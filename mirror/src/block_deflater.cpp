@@ -7,6 +7,8 @@
 
 #include "block_deflater.hpp"
 
+#include "hashing.hpp"
+
 #include <fermata/loop/error.hpp>
 
 #include <libdeflate.h>
@@ -18,7 +20,8 @@
 #include <span>
 #include <utility>
 
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"  // SHA256_*: see above
+// SHA256_*: EVP would set itself up at its first use, in a step of whoever has no `service`.
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
 namespace fermata::mirror {
 namespace {
@@ -130,12 +133,7 @@ void block_deflater::finish() {
 std::string block_deflater::etag() {
   std::array<unsigned char, SHA256_DIGEST_LENGTH> hashed{};
   SHA256_Final(hashed.data(), digest_.get());
-  std::string text = "\"";
-  for (std::size_t i = 0; i < 16; ++i) {  // 128 bits name a version well enough
-    text += "0123456789abcdef"[hashed[i] >> 4];
-    text += "0123456789abcdef"[hashed[i] & 15];
-  }
-  return text + '"';
+  return '"' + hex_of(std::span(hashed).first(16)) + '"';  // 128 bits name a version well enough
 }
 
 void block_deflater::run(std::string_view input, int flush) {

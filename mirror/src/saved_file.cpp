@@ -3,6 +3,8 @@
 
 #include "saved_file.hpp"
 
+#include "hashing.hpp"
+
 #include <fermata/loop/error.hpp>
 
 #include <fcntl.h>
@@ -13,6 +15,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <span>
 #include <utility>
 
 namespace fermata::mirror {
@@ -30,18 +33,13 @@ void update(const digest& d, const char* bytes, std::size_t n) {
   if (EVP_DigestUpdate(d.get(), bytes, n) != 1) throw error("cannot hash (libcrypto)");
 }
 
-std::string hex_of(const digest& d) {
+std::string finish_hex(const digest& d) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};
   unsigned length = 0;
   if (EVP_DigestFinal_ex(d.get(), bytes.data(), &length) != 1) {
     throw error("cannot hash (libcrypto)");
   }
-  std::string text;
-  for (unsigned i = 0; i < length; ++i) {
-    text += "0123456789abcdef"[bytes[i] >> 4];
-    text += "0123456789abcdef"[bytes[i] & 15];
-  }
-  return text;
+  return hex_of(std::span(bytes).first(length));
 }
 
 void sync_folder(const std::string& path) {
@@ -95,7 +93,7 @@ void saved_file_writer::begin_digest() {
 }
 
 void saved_file_writer::commit(const std::string& target) {
-  write_at(hex_of(digest_), digest_offset_);
+  write_at(finish_hex(digest_), digest_offset_);
   if (::fsync(file_) != 0) fail("sync");
   if (::rename(path_.c_str(), target.c_str()) != 0) {
     throw errno_error("cannot rename " + path_ + " to " + target);
@@ -159,7 +157,7 @@ std::string saved_file_reader::digest_of_rest() {
   const digest d = new_digest();
   std::string piece(64 * 1024, '\0');
   while (const std::size_t n = read_some(piece.data(), piece.size())) update(d, piece.data(), n);
-  return hex_of(d);
+  return finish_hex(d);
 }
 
 std::string saved_file_reader::checksum_fault() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The service as its users see it.
 
+#include "hashing.hpp"
 #include "service_core.hpp"
 
 #include <fermata/mirror/service.hpp>
@@ -33,6 +34,7 @@ promise<> keep_samples(std::shared_ptr<service_core> core) {
 service::service(service_options options)
     : core_(std::make_shared<service_core>(std::move(options))),
       server_(make_handler(core_), core_->options.http) {
+  start_hashing();
   core_->server = &server_.counters();
 }
 

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "update_hook.hpp"
 
+#include "hashing.hpp"
+
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 namespace fermata::mirror {
 namespace {
@@ -23,12 +26,7 @@ std::string hmac_sha256_hex(std::string_view text, const std::string& key) {
            &length) == nullptr) {
     return {};  // which equals no signature
   }
-  std::string hex;
-  for (unsigned i = 0; i < length; ++i) {
-    hex += "0123456789abcdef"[sum[i] >> 4];
-    hex += "0123456789abcdef"[sum[i] & 15];
-  }
-  return hex;
+  return hex_of(std::span(sum).first(length));
 }
 
 int digit(char c) {
