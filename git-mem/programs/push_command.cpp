@@ -19,9 +19,11 @@ using namespace fermata::git_mem;
 
 namespace {
 
-// Where a short name goes that the remote does not know: beside what it is here.
-std::string remote_name(std::string_view name, const reference* source) {
+// Where a short name goes that the remote does not know: beside what it is here. Empty where it is no
+// ref here and need not be a branch there.
+std::string remote_name(std::string_view name, const reference* source, bool is_removed) {
   if (name.starts_with("refs/")) return std::string(name);
+  if (source == nullptr && !is_removed) return {};
   const bool is_tag = source != nullptr && source->name.starts_with("refs/tags/");
   return (is_tag ? "refs/tags/" : "refs/heads/") + std::string(name);
 }
@@ -48,7 +50,7 @@ promise<push_command> read_refspec(snapshot_ptr from, const arguments& given, st
     }
     target = ref->name;
   }
-  out.ref = remote_name(target, ref);
+  out.ref = remote_name(target, ref, source.empty());
   if (out.ref != target) out.short_name = target;
   if (!given.expected.empty()) out.expected = object_id::from_hex(given.expected);
   if (source.empty()) co_return out;  // the zero id: it is deleted

@@ -126,17 +126,19 @@ struct pushing {
   std::vector<push_command> sent;  // those that are not refused here
 };
 
-// In the order of the commands, each ref once.
+// In the order of the commands, each ref once. Before the remote is asked some have a short name only.
 promise<ref_numbers> check_commands(const snapshot& from, const std::vector<push_command>& what) {
   ref_numbers numbers;
   for (const push_command& c : what) {
-    if (!is_ref_name(c.ref) || c.ref == "HEAD") {
-      throw failure(reason::unsupported, "\"" + printable(c.ref) + "\" is no name of a ref");
+    const bool is_open = c.ref.empty() && !c.short_name.empty();
+    const std::string& name = is_open ? c.short_name : c.ref;
+    if (!is_ref_name(is_open ? "refs/heads/" + name : name) || name == "HEAD") {
+      throw failure(reason::unsupported, "\"" + printable(name) + "\" is no name of a ref");
     }
     if (!c.to.is_zero() && !from.find_object(c.to)) {
       throw failure(reason::not_found, "object " + c.to.hex() + ": not in the store");
     }
-    if (!numbers.emplace(c.ref, numbers.size()).second) {
+    if (!is_open && !numbers.emplace(c.ref, numbers.size()).second) {
       throw failure(reason::unsupported, "\"" + printable(c.ref) + "\" is named twice");
     }
     co_await maybe_pause();

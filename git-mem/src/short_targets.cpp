@@ -56,6 +56,10 @@ promise<std::string> resolve_short_names(std::vector<push_command>& what,
       co_return "\"" + printable(what[i].short_name) + "\" is more than one ref there";
     }
     if (all[i].count == 1) what[i].ref = all[i].ref;
+    if (what[i].ref.empty() && !what[i].short_name.empty()) {
+      co_return "no ref there is \"" + printable(what[i].short_name) +
+          "\": say refs/heads/ or refs/tags/ before it";
+    }
     co_await maybe_pause();
   }
   co_return std::string();

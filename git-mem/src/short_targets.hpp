@@ -22,7 +22,8 @@ inline constexpr std::array<std::array<std::string_view, 2>, 6> short_ref_places
      {"refs/remotes/", ""},
      {"refs/remotes/", "/HEAD"}}};
 
-// Puts the ref that is meant where the remote has one. Gives what is wrong where it has several.
+// Puts the ref that is meant where the remote has one. Gives what is wrong where it has several,
+// or none and nothing else is meant.
 promise<std::string> resolve_short_names(std::vector<push_command>& what,
                                          const std::deque<reference>& there);
 

@@ -94,8 +94,22 @@ TEST_CASE("fermata-git push looks for short names at the remote first", "[git_me
   CHECK(told(folder, "push store to.git v1:new main:fresh :none") ==
         "refs/tags/new " + none + " " + rev("main") + "\nrefs/heads/fresh " + none + " " +
             rev("main") + "\nrefs/heads/none refused: it is not there\nstatus 1\n");
+  CHECK(told(folder, "push store to.git main~1:topic") ==
+        "fermata-git: cannot push to to.git: no ref there is \"topic\": say refs/heads/ or "
+        "refs/tags/ before it\nstatus 1\n");
+  CHECK(told(folder, "push store to.git main~1:fresh --force") ==
+        "refs/heads/fresh " + rev("main") + " " + rev("main~1") + "\nstatus 0\n");
   CHECK_THAT(told(folder, "push store to.git main:x/odd main~1:refs/x/odd"),
              Catch::Contains("\"refs/x/odd\" is named twice"));
+}
+
+TEST_CASE("fermata-git clone looks at where it is to save before it asks", "[git_mem][program]") {
+  const temp_folder folder;
+  folder.run("mkdir folder");
+  CHECK(told(folder, "clone nowhere --save folder") ==
+        "fermata-git: cannot write folder: it is no file\nstatus 1\n");
+  CHECK_THAT(told(folder, "clone nowhere --save absent/store"),
+             Catch::StartsWith("fermata-git: cannot make a file beside absent/store: "));
 }
 
 TEST_CASE("fermata-git writes files as the umask and the file that is there have it",

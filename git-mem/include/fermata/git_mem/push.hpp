@@ -29,7 +29,8 @@ struct push_command {
 
   std::string ref;  ///< "refs/heads/main"
   /// Where the remote has a ref that this stands for, by git's rules ("v1", "heads/main"), it is
-  /// that one in place of `ref`. Where it has several, the push is rejected.
+  /// that one in place of `ref`. Where it has several, or none and `ref` is empty, the push is
+  /// rejected.
   std::string short_name;
   object_id to;        ///< zero: it is deleted
   bool force = false;  ///< also where the old commit is no ancestor of the new one
