@@ -88,10 +88,12 @@ std::string date_text(const signature& s) {
   ::gmtime_r(&local, &t);
   constexpr std::string_view days = "SunMonTueWedThuFriSat";
   constexpr std::string_view months = "JanFebMarAprMayJunJulAugSepOctNovDec";
-  return fmt::format("{} {} {} {:02}:{:02}:{:02} {} {:+05}",
-                     days.substr(static_cast<std::size_t>(t.tm_wday) * 3, 3),
-                     months.substr(static_cast<std::size_t>(t.tm_mon) * 3, 3), t.tm_mday, t.tm_hour,
-                     t.tm_min, t.tm_sec, t.tm_year + 1900, is_date ? s.zone : 0);
+  std::string text = fmt::format("{} {} {} {:02}:{:02}:{:02} {}",
+                                 days.substr(static_cast<std::size_t>(t.tm_wday) * 3, 3),
+                                 months.substr(static_cast<std::size_t>(t.tm_mon) * 3, 3),
+                                 t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec, t.tm_year + 1900);
+  const int zone = is_date ? s.zone : 0;
+  return zone == -1 ? text : text + fmt::format(" {:+05}", zone);  // for git -0001 is no zone
 }
 
 std::string shown(const short_names& names, const object_id& id) {

@@ -6,6 +6,8 @@
 
 #include <fermata/git_mem/failure.hpp>
 #include <fermata/loop/event_loop.hpp>
+#include <fermata/promise/combine.hpp>
+#include <fermata/promise/signals.hpp>
 
 #include <CLI/CLI.hpp>
 
@@ -19,8 +21,11 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <new>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace {
 
@@ -206,13 +211,38 @@ std::string one_line(std::string text) {
   return text;
 }
 
+promise<int> note_signal(fermata::signal_source& from, int& came) {
+  promise<int> next = from.next();
+  came = co_await std::move(next);
+  co_return 1;
+}
+
+// Commands that write files take back what is half done where a signal ends them.
+promise<int> run_until_signal(const command& what, const arguments& given, output& out, int& came) {
+  fermata::signal_source signals(std::vector<int>{SIGINT, SIGTERM});
+  promise<int> working = what(given, out);
+  promise<int> first = fermata::pick(std::move(working), note_signal(signals, came));
+  co_return co_await std::move(first);
+}
+
+bool writes_files(const arguments& given) {
+  return given.command == "clone" || given.command == "fetch" || given.command == "export";
+}
+
 int run(const arguments& given) {
   fermata::loop_options options;
   options.measure_cpu = given.stats;
   fermata::event_loop loop(std::move(options));
   output out;
   const command& what = commands().at(given.command);
-  const int status = loop.run([&] { return what(given, out); });
+  int came = 0;
+  const int status = loop.run([&] {
+    return writes_files(given) ? run_until_signal(what, given, out, came) : what(given, out);
+  });
+  if (came != 0) {  // as if we had not been there
+    static_cast<void>(std::signal(came, SIG_DFL));
+    static_cast<void>(std::raise(came));
+  }
   out.flush();
   return status;
 }
@@ -245,6 +275,8 @@ int main(int argc, char** argv) {
   }
   try {
     return run(given);
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "fermata-git: there is not enough memory\n");
   } catch (const std::exception& e) {
     std::fprintf(stderr, "fermata-git: %s\n", e.what());
   } catch (const fermata::cancelled& e) {

@@ -39,6 +39,12 @@ promise<push_command> read_refspec(snapshot_ptr from, const arguments& given, st
   const std::size_t colon = spec.find(':');
   const std::string source = spec.substr(0, colon);
   std::string target = colon == std::string::npos ? "" : spec.substr(colon + 1);
+  if (from->find_ref("refs/heads/" + source) != nullptr &&
+      from->find_ref("refs/tags/" + source) != nullptr) {
+    throw failure(
+        reason::unsupported,
+        "\"" + source + "\" is a branch and a tag: say refs/heads/ or refs/tags/ before it");
+  }
   const reference* ref = find_short_ref(*from, source);
   if (ref != nullptr && !ref->symbolic_target.empty()) {
     const reference* behind = from->find_ref(ref->symbolic_target);

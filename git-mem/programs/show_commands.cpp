@@ -105,7 +105,7 @@ promise<bool> has_author(snapshot_ptr from, const commit& c) {
   co_return open != std::string_view::npos&& line.find('>', open) != std::string_view::npos;
 }
 
-// As in a bare repository: the .mailmap of HEAD's tree, if it has one.
+// As in a bare repository: the .mailmap of HEAD's tree, if it has one that can be read.
 promise<mailmap> read_mailmap(snapshot_ptr from) {
   if (from->find_ref("HEAD") == nullptr) co_return mailmap();
   promise<object_id> finding = get_revision(from, "HEAD:.mailmap");
@@ -116,10 +116,9 @@ promise<mailmap> read_mailmap(snapshot_ptr from) {
     promise<object> reading = get_object(from, id);
     const object read = co_await std::move(reading);
     co_return mailmap(read.text());
-  } catch (const failure& f) {
-    if (f.why() != reason::not_found) throw;
+  } catch (const failure&) {
+    co_return mailmap();
   }
-  co_return mailmap();
 }
 
 }  // namespace
@@ -138,6 +137,8 @@ promise<int> cat_file_command(const arguments& given, output& out) {
   const snapshot_ptr from = co_await std::move(opening);
   if (given.batch) {
     for (std::string line; std::getline(std::cin, line);) {
+      if (line.ends_with('\r')) line.pop_back();
+      line.resize(std::min(line.find('\0'), line.size()));
       promise<> answered = answer(from, line, out);
       co_await answered;
       if (std::cin.rdbuf()->in_avail() <= 0) out.flush();  // who asks one by one gets it at once

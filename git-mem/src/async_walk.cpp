@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "costs.hpp"
+#include "tree_source.hpp"
 
+#include <fermata/git_mem/commit.hpp>
 #include <fermata/git_mem/walk.hpp>
 #include <fermata/promise/pause.hpp>
 
@@ -26,9 +28,19 @@ promise<object> get_object(snapshot_ptr from,
   }
 }
 
+promise<object_id> detail::get_root_tree(snapshot_ptr from, object_id root) {
+  const std::optional<object_header> h = from->find_object(root);
+  if (!h || h->type != object_type::commit) co_return root;
+  promise<commit> reading = get_commit(std::move(from), root);
+  const commit c = co_await std::move(reading);
+  co_return c.tree;
+}
+
 promise<std::optional<path_finder::place>> find_path(snapshot_ptr from,
                                                      object_id root,
                                                      std::string path) {
+  promise<object_id> rooting = detail::get_root_tree(from, root);
+  root = co_await std::move(rooting);
   path_finder finder(std::move(from), root, path);
   for (;;) {
     const step_result r = finder.step();
@@ -43,6 +55,8 @@ promise<> walk_files(snapshot_ptr from,
                      std::string path,
                      std::function<promise<>(const tree_walk::entry&)> visit,
                      object_cache* recent) {
+  promise<object_id> rooting = detail::get_root_tree(from, root);
+  root = co_await std::move(rooting);
   tree_walk walk(std::move(from), root, path, recent);
   for (;;) {
     const tree_walk::result r = walk.step();

@@ -7,6 +7,7 @@
 #include <fermata/git_mem/memory.hpp>
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <array>
@@ -21,6 +22,7 @@ namespace {
 
 constexpr std::uint64_t page = 4096;
 constexpr std::uint64_t usable_step = 4 * 1024 * 1024;
+constexpr std::uint64_t least_reserved = 1024 * 1024;
 constexpr std::uint64_t release_cut = 512 * 1024;
 
 std::uint64_t round_up(std::uint64_t n, std::uint64_t to) noexcept {
@@ -108,9 +110,22 @@ thread_local constinit spare_blocks spares;
 
 }  // namespace
 
+// Where address space is limited (`ulimit -v`) a part of it, and that part is the end of growing.
 growing_range::growing_range(std::uint64_t limit_bytes)
     : reserved_(round_up(std::max<std::uint64_t>(limit_bytes, 1), page)), limit_(limit_bytes) {
-  base_ = map(reserved_, PROT_NONE);
+  rlimit space{};
+  if (::getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY) {
+    const std::uint64_t most = std::max(space.rlim_cur / 4, least_reserved);
+    reserved_ = std::min(reserved_, round_up(most, page));
+  }
+  while (base_ == nullptr) {
+    try {
+      base_ = map(reserved_, PROT_NONE);
+    } catch (const std::bad_alloc&) {
+      if (reserved_ <= least_reserved) throw;
+      reserved_ = round_up(reserved_ / 2, page);
+    }
+  }
 }
 
 growing_range::growing_range(growing_range&& other) noexcept
@@ -144,6 +159,10 @@ void growing_range::grow_usable(std::uint64_t end) {
 void growing_range::extend(std::uint64_t bytes) {
   if (bytes > limit_ - size_) {
     throw failure(reason::limit, "more than the limit of " + std::to_string(limit_) + " bytes");
+  }
+  if (size_ + bytes > reserved_) {
+    throw failure(reason::limit, "more than " + std::to_string(reserved_) +
+                                     " bytes, and address space is limited");
   }
   if (size_ + bytes > usable_) grow_usable(size_ + bytes);
   size_ += bytes;

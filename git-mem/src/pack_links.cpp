@@ -3,8 +3,9 @@
 
 #include "pack_links.hpp"
 
-#include <algorithm>
-#include <cstring>
+#include <fermata/git_mem/failure.hpp>
+#include <fermata/git_mem/tree.hpp>
+
 #include <optional>
 
 namespace fermata::git_mem::detail {
@@ -54,20 +55,20 @@ bool pack_links::add_of_tree(const std::uint8_t* id) {
   return true;
 }
 
+// What is malformed, or names what it must not, is left to a walk of the tip, which says where.
 void pack_links::add_tree(std::span<const std::uint8_t> content) {
   has_trees_ = content.size() <= largest_tree;
-  while (has_trees_ && !content.empty()) {
-    const void* const found = std::memchr(content.data(), 0, content.size());
-    const auto* const end = static_cast<const std::uint8_t*>(found);
-    const std::size_t id_at =
-        end == nullptr ? content.size() : static_cast<std::size_t>(end - content.data()) + 1;
-    has_trees_ = content.size() - id_at >= object_id::size_bytes;
-    if (!has_trees_) return;
-    const auto* const mode = std::find_if(content.data(), end, [](auto c) { return c != '0'; });
-    const bool is_submodule = mode[0] == '1' && mode[1] == '6';
-    const bool is_tree = mode[0] == '4';
-    if (is_tree || (wants_files_ && !is_submodule)) has_trees_ = add_of_tree(end + 1);
-    content = content.subspan(id_at + object_id::size_bytes);
+  tree_reader entries(content);
+  try {
+    while (has_trees_) {
+      const std::optional<tree_entry> e = entries.next();
+      if (!e) return;
+      const bool is_tree = e->mode == file_mode::tree;
+      const bool is_file = !is_tree && e->mode != file_mode::submodule;
+      if (is_tree || (wants_files_ && is_file)) has_trees_ = add_of_tree(e->id.data());
+    }
+  } catch (const failure&) {
+    has_trees_ = false;
   }
 }
 

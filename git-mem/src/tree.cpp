@@ -48,10 +48,18 @@ file_mode to_mode(std::uint32_t bits, std::size_t at) {
 
 namespace detail {
 
+namespace {
+
+constexpr std::uint64_t most_in_one_step = 1024 * 1024;
+
+}  // namespace
+
 object_id root_tree(const snapshot_ptr& from, const object_id& root) {
   const std::optional<object_header> h = from->find_object(root);
   if (!h) throw failure(reason::not_found, "object " + root.hex() + ": not in the store");
-  if (h->type == object_type::commit) return read_commit(from, root).tree;
+  if (h->type == object_type::commit) {
+    return parse_commit(root, read_object(from, root, most_in_one_step).text()).tree;
+  }
   if (h->type == object_type::tree) return root;
   throw failure(reason::corrupt, "object " + root.hex() + ": it is a " +
                                      std::string(type_name(h->type)) + ", no commit and no tree");

@@ -131,6 +131,10 @@ promise<> diff_files(snapshot_ptr from,
                      object_id before,
                      object_id after,
                      std::function<promise<>(const file_change&)> visit) {
+  promise<object_id> rooting = detail::get_root_tree(from, before);
+  before = co_await std::move(rooting);
+  rooting = detail::get_root_tree(from, after);
+  after = co_await std::move(rooting);
   tree_diff diff(std::move(from), before, after);
   for (;;) {
     const tree_diff::result r = diff.step();

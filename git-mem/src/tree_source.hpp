@@ -7,6 +7,7 @@
 #include <fermata/git_mem/object_reader.hpp>
 #include <fermata/git_mem/pkt_line.hpp>
 #include <fermata/git_mem/tree.hpp>
+#include <fermata/promise/promise.hpp>
 
 #include <chrono>
 #include <compare>
@@ -15,8 +16,11 @@
 
 namespace fermata::git_mem::detail {
 
-// `root` may be a commit: its tree. Commits are small.
+// `root` may be a commit: its tree. In one step, so that the largest commits are refused.
 [[nodiscard]] object_id root_tree(const snapshot_ptr& from, const object_id& root);
+
+// The same of any commit, with pauses. The zero id is itself.
+promise<object_id> get_root_tree(snapshot_ptr from, object_id root);
 
 [[nodiscard]] object_reader open_tree(const snapshot_ptr& from,
                                       const object_id& id,

@@ -4,7 +4,7 @@
 //
 // Ends of blocks must not depend on what stands far before them, or one added file would move them
 // all. So a group begins, and a block ends, before the first file whose path hashes to 0 modulo
-// `group_spread` after `least_group_files`, and before files at the root: a mean of 65 KiB on the
+// `group_spread` after `least_group_files`, and before files at the root: a mean of 37 KiB on the
 // opam repository. (Without a least number a third of the files stands in groups twice as large,
 // and 30 merges rewrite nearly twice as much.) A file that comes or goes may move the ends after
 // it, but two lists of ends soon meet again. A block that has grown to `longest_block_bytes` ends
@@ -24,8 +24,8 @@
 namespace fermata::mirror {
 namespace {
 
-constexpr std::uint64_t least_group_files = 24;
-constexpr std::uint64_t group_spread = 8;
+constexpr std::uint64_t least_group_files = 12;
+constexpr std::uint64_t group_spread = 6;
 constexpr std::uint64_t longest_block_bytes = 1024 * 1024;
 constexpr std::size_t longest_path_bytes = 4096;
 constexpr std::size_t piece_bytes = block_deflater::piece_bytes;

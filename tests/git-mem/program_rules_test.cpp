@@ -103,6 +103,84 @@ TEST_CASE("fermata-git push looks for short names at the remote first", "[git_me
              Catch::Contains("\"refs/x/odd\" is named twice"));
 }
 
+TEST_CASE("fermata-git fetches beside a commit of any size", "[git_mem][program]") {
+  const temp_folder folder;
+  folder.run(
+      "git init -q -b main repo && cd repo && head -c 300000 /dev/zero | tr '\\0' x | fold -w 70 "
+      ">m && "
+      "git add m && git commit -q -F m && cd .. && " +
+      program() +
+      "clone repo --save store && cd repo && echo 2 >n && git add n && git commit -q -m 2");
+  CHECK_THAT(told(folder, "fetch store repo"), Catch::EndsWith(" forward\nstatus 0\n"));
+  check_same(folder, "ls-tree store -r main~1", "ls-tree -r main~1");
+  check_same(folder, "diff store --name-status main~1 main",
+             "diff-tree -r --name-status main~1 main");
+}
+
+// Each tip is refused with its place, and what stands behind one that was taken can be read.
+TEST_CASE("fermata-git clones no tip with a malformed tree", "[git_mem][program]") {
+  const temp_folder folder;
+  folder.write("bad", R"sh(
+blob=$(echo x | git hash-object -w --stdin)
+entry() { printf "$1 $2\\0"; printf %s "$blob" | sed 's/../\\x&/g' | xargs -0 printf; }
+tip() { tree=$(git hash-object -t tree -w --literally --stdin) &&
+  git update-ref "refs/heads/$1" "$(git commit-tree -m "$1" "$tree")"; }
+entry 100644 .git | tip dotgit
+entry 100644 .. | tip dotdot
+{ entry 100644 b; entry 100644 a; } | tip unsorted
+)sh");
+  folder.run(
+      "git init -q -b main repo && cd repo && git commit -q --allow-empty -m 1 && bash ../bad");
+  CHECK_THAT(told(folder, "clone repo#dotgit --save store"),
+             Catch::Contains("tree byte 0: the name \".git\" is not allowed"));
+  CHECK_THAT(told(folder, "clone repo#dotdot --save store"), Catch::Contains("\"..\" is not"));
+  CHECK_THAT(told(folder, "clone repo#unsorted --save store"), Catch::Contains("out of order"));
+  CHECK_THROWS(folder.run("test -e store"));
+  folder.run("git -C repo symbolic-ref HEAD refs/heads/dotgit");
+  CHECK_THAT(told(folder, "clone repo#main --also refs/heads/ --save store"),
+             Catch::EndsWith("status 0\n"));
+  check_same(folder, "log store main", "log main");
+}
+
+TEST_CASE("fermata-git cat-file --batch ends names at CRLF and NUL", "[git_mem][program]") {
+  const temp_folder folder;
+  folder.run("git init -q -b main repo && git -C repo commit -q --allow-empty -m 1 && " +
+             program() + "clone repo --save store && printf 'HEAD\\r\\nmain\\0x\\n' >names");
+  CHECK(folder.output(program() + "cat-file store --batch <names") ==
+        folder.output("git -C repo cat-file --batch <names"));
+}
+
+TEST_CASE("fermata-git pushes no name that is a branch and a tag", "[git_mem][program]") {
+  const temp_folder folder;
+  folder.run(
+      "git init -q -b main repo && git -C repo commit -q --allow-empty -m 1 && "
+      "git -C repo tag main && git init -q --bare to.git && " +
+      program() + "clone repo --save store --also refs/");
+  CHECK(told(folder, "push store to.git main:refs/heads/x") ==
+        "fermata-git: \"main\" is a branch and a tag: say refs/heads/ or refs/tags/ before "
+        "it\nstatus 1\n");
+}
+
+TEST_CASE("fermata-git needs little address space", "[git_mem][program]") {
+#ifndef FERMATA_SANITIZED
+  const temp_folder folder;
+  folder.run(
+      "git init -q -b main repo && git -C repo commit -q --allow-empty -m 1 && "
+      "ulimit -v 800000 && " +
+      program() + "clone repo --save store && " + program() + "fetch store repo");
+  check_same(folder, "log store", "log");
+#endif
+}
+
+TEST_CASE("fermata-git leaves nothing behind that a signal ends", "[git_mem][program]") {
+  const temp_folder folder;
+  folder.run("mkdir out && mkfifo began && printf 'echo >../began; exec sleep 60' >ssh");
+  folder.write("ended", "GIT_SSH_COMMAND='sh ../ssh' " + program() +
+                            "clone ssh://host/x --save store 2>said & read x <../began; "
+                            "kill -TERM $!; wait $!; echo $?; cat said; ls");
+  CHECK(folder.output("cd out && timeout 30 bash ../ended") == "143\nsaid\n");
+}
+
 TEST_CASE("fermata-git clone looks at where it is to save before it asks", "[git_mem][program]") {
   const temp_folder folder;
   folder.run("mkdir folder");

@@ -18,6 +18,7 @@ namespace fermata::git_mem {
 class growing_range {
 public:
   growing_range() = default;
+  /// Reserves address space for all of it; where RLIMIT_AS is set, for a quarter of that at most.
   explicit growing_range(std::uint64_t limit_bytes);
   growing_range(growing_range&& other) noexcept;
   growing_range& operator=(growing_range&& other) noexcept;
