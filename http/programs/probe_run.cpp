@@ -320,7 +320,6 @@ void prober::fail(std::size_t index) {
   else {
     ++report_.errors;
     const instant now = clock::now();
-    report_.latency.add(now - c.due);
     report_.timeline.add(c.due - start_, now - c.due, true);
   }
   close(index);

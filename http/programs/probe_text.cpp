@@ -84,6 +84,7 @@ std::string as_json(probe_report& r) {
 std::vector<std::string> breaches(probe_report& r, const probe_bounds& b) {
   std::vector<std::string> out;
   const microseconds p99 = r.latency.percentile(99);
+  if (b.p99 && r.answers == 0) out.push_back("no request was answered: there is no p99");
   if (b.p99 && p99 > *b.p99)
     out.push_back(fmt::format("p99 is {} us, over {} us", p99.count(), b.p99->count()));
   if (b.outage && r.longest_outage > *b.outage) {

@@ -56,18 +56,24 @@ struct named_file {
 };
 using files_by_inode = std::unordered_map<ino_t, named_file>;
 
-files_by_inode read_names(const std::string& folder) {
+files_by_inode read_names(const std::string& folder, found_archives& found) {
   files_by_inode files;
   for (const hash_kind kind : hash_kinds) {
     const std::string top = folder + "/" + std::string(to_string(kind));
+    const auto note = [&](const std::string& part, const std::string& name, ino_t number) {
+      const auto hash = archive_hash::from_path(to_string(kind), name);
+      if (!hash || !name.starts_with(part)) return;  // nothing of ours
+      named_file& f = files[number];
+      f.hashes[static_cast<std::size_t>(kind)] = *hash;
+      f.names |= 1U << static_cast<unsigned>(kind);
+    };
     for_each_name(top, [&](const std::string& part, ino_t) {
-      for_each_name(top + "/" + part, [&](const std::string& name, ino_t number) {
-        const auto hash = archive_hash::from_path(to_string(kind), name);
-        if (!hash || !name.starts_with(part)) return;  // nothing of ours
-        named_file& f = files[number];
-        f.hashes[static_cast<std::size_t>(kind)] = *hash;
-        f.names |= 1U << static_cast<unsigned>(kind);
-      });
+      try {
+        for_each_name(top + "/" + part,
+                      [&](const std::string& name, ino_t number) { note(part, name, number); });
+      } catch (const error& e) {
+        found.skip(e);
+      }
     });
   }
   return files;
@@ -127,6 +133,10 @@ void take(const std::string& folder,
 }
 
 }  // namespace
+
+void found_archives::skip(const error& e) {
+  if (unreadable++ == 0) fault = e.what();
+}
 
 void fail(const std::string& what) {
   const int code = errno;
@@ -252,12 +262,18 @@ found_archives find_archives(std::stop_token stop,
   for (const hash_kind kind : hash_kinds) make_folder(folder + "/" + std::string(to_string(kind)));
   make_folder(folder + "/.new");
   found_archives found;
-  for (auto& [number, f] : read_names(folder)) {
+  for (auto& [number, f] : read_names(folder, found)) {
     if (stop.stop_requested()) break;
-    if (f.names == 7) {
-      take(folder, f, sizes, found);
-    } else {
-      mend(stop, folder, f, found);
+    try {
+      if (f.names == 7) {
+        take(folder, f, sizes, found);
+      } else {
+        mend(stop, folder, f, found);
+      }
+    } catch (const store_full&) {
+      throw;
+    } catch (const error& e) {  // one bad file closes no store
+      found.skip(e);
     }
   }
   std::sort(found.whole.begin(), found.whole.end(),

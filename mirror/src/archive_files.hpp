@@ -56,10 +56,13 @@ struct found_archives {
   std::vector<stored_archive> whole;
   std::set<archive_hash> unverified;  ///< those among them whose size nobody knows, by sha256
   std::size_t damaged = 0;
+  std::size_t unreadable = 0;  ///< files and folders that stay as they are
+  std::string fault;           ///< of the first of them
+  void skip(const error& e);
 };
 
 /// Makes the folders, looks at all names, mends what lacks some, and moves aside what is not as
-/// long as it was.
+/// long as it was. What cannot be read is skipped. Throws: `store_full`; `error` of the folders.
 [[nodiscard]] found_archives find_archives(std::stop_token stop,
                                            const std::string& folder,
                                            const archive_sizes& sizes);

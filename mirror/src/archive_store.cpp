@@ -93,6 +93,8 @@ promise<std::unique_ptr<archive_store>> archive_store::open(std::string folder,
   promise<found_all> finding = detach(find_in, p.folder);
   found_all found = co_await std::move(finding);
   p.counts.damaged = found.whole.damaged;
+  p.counts.unreadable = found.whole.unreadable;
+  p.fault = std::move(found.whole.fault);
   p.counts.refused_partial = found.partial.refused;
   for (const stored_archive& a : found.whole.whole) {
     p.put(a);
@@ -131,6 +133,8 @@ store_counts archive_store::counts() const noexcept {
 }
 
 std::chrono::sys_seconds archive_store::last_check() const noexcept { return parts_->checked; }
+
+const std::string& archive_store::fault() const noexcept { return parts_->fault; }
 
 const std::string& archive_store::refused() const noexcept { return parts_->refused; }
 

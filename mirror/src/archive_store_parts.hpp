@@ -77,6 +77,7 @@ struct archive_store::parts {
   std::chrono::sys_seconds checked{};                        // the last time that all were
   bool is_saved = true;                                      // what is known of sizes
   std::string refused;                                       // of these
+  std::string fault;                                         // of what cannot be read
   mutex saving;                                              // of these
   mutex recovering;                                          // one at a time: several may ask
   std::uint64_t under_way = 0;                               // bytes of writers, and of `partial`

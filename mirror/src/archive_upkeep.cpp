@@ -75,6 +75,10 @@ promise<> open_store(archive_core_ptr c) {
     c->log(log_level::warn,
            "damaged archives, moved aside, to be fetched again: " + std::to_string(n.damaged));
   }
+  if (n.unreadable > 0) {
+    c->log(log_level::error, "archives that cannot be read: " + std::to_string(n.unreadable) +
+                                 ", first: " + store->fault());
+  }
   if (n.refused_partial > 0) {
     c->log(log_level::warn, "partial downloads that nobody knows the origin of, removed: " +
                                 std::to_string(n.refused_partial));

@@ -11,6 +11,7 @@
 #include <openssl/evp.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -122,15 +123,16 @@ std::size_t saved_file_reader::read_some(char* to, std::size_t n) {
 }
 
 std::string saved_file_reader::text(std::size_t n) {
-  std::string text(n, '\0');
-  std::size_t have = 0;
-  while (have < n) {
-    const std::size_t got = read_some(text.data() + have, n - have);
-    if (got == 0) break;
-    have += got;
+  constexpr std::size_t piece = 16 * 1024;
+  std::string text;
+  for (;;) {  // `n` is a limit and may be far more than there is
+    const std::size_t have = text.size();
+    text.resize(std::min(n, std::max(piece, 2 * have)));
+    const std::size_t got =
+        text.size() == have ? 0 : read_some(text.data() + have, text.size() - have);
+    text.resize(have + got);
+    if (got == 0) return text;
   }
-  text.resize(have);
-  return text;
 }
 
 std::string saved_file_reader::line(std::size_t most) {

@@ -46,9 +46,11 @@ service_core::service_core(service_options o)
       started(loop.now()),
       sampled(started) {
   if (!options.data_directory.empty()) data.emplace(options.data_directory);
-  // Who waits for archives leaves half of the connections to others.
+  // Who waits for archives leaves half of the connections and requests to others.
   std::size_t& waiting = options.archives.most_waiting;
-  waiting = std::min(waiting, std::max<std::size_t>(options.http.most_connections / 2, 1));
+  for (const std::size_t most : {options.http.most_connections, options.http.most_requests}) {
+    if (most > 0) waiting = std::min(waiting, std::max<std::size_t>(most / 2, 1));
+  }
   if (!options.archives.folder.empty()) archives.emplace(options.archives, catalogue);
 }
 

@@ -29,6 +29,14 @@ std::string hmac_sha256_hex(std::string_view text, const std::string& key) {
   return hex_of(std::span(sum).first(length));
 }
 
+// In any case, as RFC 9110 has it.
+bool has_scheme(std::string_view given, std::string_view lower) {
+  return given.size() >= lower.size() &&
+         std::equal(lower.begin(), lower.end(), given.begin(), [](char l, char c) {
+           return l == (c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c);
+         });
+}
+
 int digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   const char lower = static_cast<char>(c | 0x20);
@@ -80,7 +88,7 @@ std::string_view hook_fault(const http::request& r, const std::string& secret) {
   if (is_of_another_site(r)) return "the form is of another site";
   if (secret.empty()) return {};
   constexpr std::string_view prefix = "sha256=";
-  constexpr std::string_view bearer = "Bearer ";
+  constexpr std::string_view bearer = "bearer ";
   constexpr std::string_view wrong = "the secret is wrong";
   if (const auto github = r.find_header("X-Hub-Signature-256")) {
     const bool fits =
@@ -93,7 +101,7 @@ std::string_view hook_fault(const http::request& r, const std::string& secret) {
   if (const auto token = r.find_header("X-Update-Secret")) {
     return equals(*token, secret) ? std::string_view() : wrong;
   }
-  if (const auto given = r.find_header("Authorization"); given && given->starts_with(bearer)) {
+  if (const auto given = r.find_header("Authorization"); given && has_scheme(*given, bearer)) {
     return equals(given->substr(bearer.size()), secret) ? std::string_view() : wrong;
   }
   if (is_form(r)) {

@@ -170,6 +170,8 @@ TEST_CASE("probe holds a service to bounds", "[http][probe]") {
   const std::string slow = probed("%/slow --max-p99 20ms " + some);
   CHECK(slow.find(" us, over 20000 us\n") != std::string::npos);
   CHECK(slow.find("\nstatus 1") != std::string::npos);
+  const std::string none = output_of(program + " http://127.0.0.1:1/ --max-p99 10s " + some);
+  CHECK(none.find("no request was answered: there is no p99\nstatus 1") != std::string::npos);
   const std::string unit = output_of(program + " http://h/ --max-p99 5");
   CHECK(unit.find("status 2") != std::string::npos);
 }

@@ -40,6 +40,23 @@ TEST_CASE("an archive is found under all of its checksums", "[mirror][store]") {
   CHECK(again->counts().bytes == 5);
 }
 
+TEST_CASE("a name that cannot be read closes no store", "[mirror][store]") {
+  const temp_folder folder;
+  event_loop loop(testing::options_of_run());
+  {
+    const store_ptr store = open(loop, folder.path());
+    CHECK(put_in(loop, *store, {"hello"}, {sha256}) == "5");
+    CHECK(put_in(loop, *store, {"other"}, {}) == "5");
+    for (const std::string& name : {sha256, sha512, md5}) fs::remove(store->path_of(hash(name)));
+    fs::create_directory(store->path_of(hash(md5)));
+  }
+  const store_ptr again = open(loop, folder.path());
+  CHECK(again->counts().archives == 1);
+  CHECK(again->counts().unreadable == 1);
+  CHECK(again->fault() == "cannot read " + again->path_of(hash(md5)) +
+                              ": illegal operation on a directory (uv EISDIR)");
+}
+
 TEST_CASE("bytes with another checksum than any that was declared are refused", "[mirror][store]") {
   const temp_folder folder;
   event_loop loop(testing::options_of_run());

@@ -324,7 +324,7 @@ TEST_CASE("an update needs the secret, in one of the ways of webhooks", "[mirror
   CHECK(ask(form + "X-GitHub-Event: push\r\nX-Hub-Signature-256: sha256=" + sum + "\r\n").status ==
         202);
   CHECK(ask("X-Update-Secret: It's a Secret to Everybody\r\n").status == 202);
-  CHECK(ask("Authorization: Bearer It's a Secret to Everybody\r\n").status == 202);
+  CHECK(ask("Authorization: bEARER It's a Secret to Everybody\r\n").status == 202);
   CHECK(ask("X-GitHub-Event: ping\r\nX-Hub-Signature-256: sha256=" + sum + "\r\n").body ==
         "the hook is right\n");
 

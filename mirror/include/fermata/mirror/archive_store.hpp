@@ -75,6 +75,7 @@ struct store_counts {
   bool is_full = false;     ///< the last archive did not fit
   std::size_t partial = 0;  ///< that can be gone on with, and that nobody writes now
   std::uint64_t partial_bytes = 0;
+  std::size_t unreadable = 0;       ///< at the start: files and folders that were left alone
   std::size_t refused_partial = 0;  ///< at the start: nobody knows where they come from
   std::size_t unnamed = 0;          ///< archives that no package names any more
   std::size_t unverified = 0;       ///< archives whose size was not kept, not checked yet
@@ -158,6 +159,8 @@ public:
   promise<> save();
   /// Why FOLDER/sizes could not be used; empty: it could, or there was none.
   [[nodiscard]] const std::string& refused() const noexcept;
+  /// Why the first of `counts().unreadable` was left alone.
+  [[nodiscard]] const std::string& fault() const noexcept;
 
   /// For one whose file cannot be opened, or is not as long as it was. Where another of its names
   /// has it, read through, it gets all of them again. If none has, the store forgets it, and what
