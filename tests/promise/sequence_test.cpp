@@ -41,6 +41,14 @@ async_generator<int> breaks_after(std::chrono::nanoseconds d) {
   throw fermata::error("the source broke");
   co_yield 0;
 }
+async_generator<int> stops_at(promise<> n) {
+  co_yield 1;
+  co_await n;
+  co_yield 2;
+}
+promise<std::string> end_of(promise<numbers> got) {
+  return waits_for(got.map([](const numbers&) {}));
+}
 template <typename F>
 numbers run(F f) {
   test_loop loop(options_of_run());
@@ -290,6 +298,50 @@ TEST_CASE("sequence: a channel is what others push to", "[promise][sequence]") {
     return sent;
   };
   CHECK_THROWS_AS(loop.run(nobody), fermata::channel_closed);
+}
+
+TEST_CASE("sequence: a source that ends in cancelled is no whole sequence", "[promise][sequence]") {
+  test_loop loop(options_of_run());
+  const auto merged = []() -> promise<std::string> {
+    promise<> n = fermata::never();
+    std::vector<async_generator<int>> sources;
+    sources.push_back(stops_at(n));
+    sources.push_back(ticks(1, 100, 1h));
+    promise<std::string> end = end_of(sequence::to_vector(sequence::merge(std::move(sources)), 10));
+    co_await fermata::sleep_for(1ms);
+    fermata::cancel(n);
+    co_return co_await end;
+  };
+  CHECK(loop.run(merged) == "cancelled");
+  const auto sent = []() -> promise<std::string> {
+    promise<> n = fermata::never();
+    auto [w, r] = fermata::channel<int>(2);
+    promise<std::string> sender = waits_for(sequence::send_to(stops_at(n), std::move(w)));
+    promise<std::string> end = end_of(sequence::to_vector(sequence::from(std::move(r)), 10));
+    co_await fermata::sleep_for(1ms);
+    fermata::cancel(n);
+    const std::string first = co_await sender;
+    const std::string second = co_await end;
+    co_return first + ", " + second;
+  };
+  CHECK(loop.run(sent) == "cancelled, cancelled");
+  CHECK(loop.now().time_since_epoch() < 1h);
+}
+
+TEST_CASE("sequence: the readers hear of a send_to that was cancelled", "[promise][sequence]") {
+  test_loop loop(options_of_run());
+  const auto run = []() -> promise<std::string> {
+    auto [w, r] = fermata::channel<int>(1);
+    promise<> sender = sequence::send_to(count(5), std::move(w));
+    co_await fermata::sleep_for(1ms);
+    fermata::cancel(sender);  // it waits for room
+    promise<std::string> told = waits_for(sender);
+    promise<std::string> end = end_of(sequence::to_vector(sequence::from(std::move(r)), 10));
+    const std::string first = co_await told;
+    const std::string second = co_await end;
+    co_return first + ", " + second;
+  };
+  CHECK(loop.run(run) == "cancelled, cancelled");
 }
 
 TEST_CASE("sequence: every stage and consumer looks once an item", "[promise][sequence]") {

@@ -90,9 +90,7 @@ promise<> pump(async_generator<T> in, channel_writer<T> out) {
       if (!item) co_return;
       co_await out.send(std::move(*item));
     }
-  } catch (const cancelled&) {
-    throw;
-  } catch (...) {
+  } catch (...) {  // `cancelled` too: what ends early is no whole sequence
     out.fail(std::current_exception());
   }
 }
@@ -279,7 +277,8 @@ async_generator<T> concat(std::vector<async_generator<T>> sources) {
   }
 }
 
-/// The items of all as they come; each source is one item ahead at most. The first failure ends it.
+/// The items of all as they come; each source is one item ahead at most. The first failure ends it,
+/// and so does a source that ends in `cancelled`.
 template <typename T>
 async_generator<T> merge(std::vector<async_generator<T>> sources) {
   channel<T> items(0);
@@ -361,20 +360,26 @@ promise<std::vector<T>> to_vector(async_generator<T> in, std::size_t limit) {
 }
 
 /// Pushes every item into a channel, which ends with the sequence. Its failure goes to the
-/// readers. Rejects: `channel_closed` where nobody receives any more; `cancelled`.
+/// readers, and so does `cancelled`, whether the source or this ends so.
+/// Rejects: `channel_closed` where nobody receives any more; `cancelled`.
 template <typename T>
 promise<> send_to(async_generator<T> in, channel_writer<T> out) {
-  for (;;) {
-    std::optional<T> item;
-    try {
-      item = co_await in.next();
-    } catch (const cancelled&) {
-      throw;
-    } catch (...) {
-      out.fail(std::current_exception());
+  try {
+    for (;;) {
+      std::optional<T> item;
+      try {
+        item = co_await in.next();
+      } catch (const cancelled&) {
+        throw;
+      } catch (...) {
+        out.fail(std::current_exception());
+      }
+      if (!item) co_return;
+      co_await out.send(std::move(*item));
     }
-    if (!item) co_return;
-    co_await out.send(std::move(*item));
+  } catch (const cancelled&) {
+    out.fail(std::current_exception());
+    throw;
   }
 }
 
