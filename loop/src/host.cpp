@@ -125,7 +125,7 @@ int event_loop::backend_fd() noexcept {
 }
 
 bool event_loop::has_work() const noexcept {
-  return !is_idle() || !timers_.empty() || waiting_watches_ > 0 || expected_posts_ > 0;
+  return !is_idle() || !timers_.empty() || waiting_watches_ > 0 || expects_something();
 }
 
 }  // namespace fermata

@@ -150,14 +150,22 @@ detail::poller::found event_loop::sleep() noexcept {
 detail::poller::found event_loop::wait_virtual(time_point now) {
   take(poller_.poll(false), now);
   if (!ready_.empty()) return {};
-  if (expected_posts_ == 0 && !timers_.empty()) {
+  const bool is_waited_for = expects_something();
+  if (!is_waited_for && !timers_.empty()) {
     time_.virtual_time()->advance_to(timers_.earliest());
     return {};
   }
-  if (expected_posts_ == 0 && waiting_watches_ == 0 && options_.on_deadlock) options_.on_deadlock();
+  if (!is_waited_for && waiting_watches_ == 0 && options_.on_deadlock) options_.on_deadlock();
   const time_point until = libuv_deadline();
   if (until != time_point::max()) poller_.set_alarm(until);
   return sleep();
+}
+
+// Whether threads will send something. A job may be let start, or be held up, after it has left:
+// the pool is asked each time.
+bool event_loop::expects_something() const noexcept {
+  if (expected_posts_ > 0) return true;
+  return has_virtual_time() && pool_ && jobs_ > 0 && jobs_ > pool_->stuck();
 }
 
 void event_loop::fire_due_timers(time_point now) {

@@ -19,6 +19,7 @@ void worker_lane::push(pool_job& job) noexcept {
   (last_ == nullptr ? first_ : last_->next_) = &job;
   last_ = &job;
   ++size_;
+  if (job.is_awaited_) ++awaited_;
 }
 
 void worker_lane::unlink(pool_job& job) noexcept {
@@ -26,6 +27,7 @@ void worker_lane::unlink(pool_job& job) noexcept {
   (job.next_ == nullptr ? last_ : job.next_->previous_) = job.previous_;
   job.is_queued_ = false;
   --size_;
+  if (job.is_awaited_) --awaited_;
 }
 
 lane_counts worker_lane::counts() const {
@@ -134,6 +136,17 @@ pool_counts worker_pool::counts() const {
   add(shared_->main);
   for (const auto& lane : shared_->lanes) add(*lane);
   return now;
+}
+
+std::size_t worker_pool::stuck() const noexcept {
+  const std::lock_guard lock(shared_->mutex);
+  std::size_t jobs = 0;
+  const auto add = [&](const worker_lane& lane) {
+    if (shared_->bounds.max == 0 || lane.options_.max_threads == 0) jobs += lane.awaited_;
+  };
+  add(shared_->main);
+  for (const auto& lane : shared_->lanes) add(*lane);
+  return jobs;
 }
 
 worker_lane& worker_pool::default_lane() noexcept { return shared_->main; }

@@ -3,8 +3,8 @@
 //
 // Invariants: (1) the state is touched on the loop's thread only: ~event_loop waits for the jobs
 // that run and delivers what they send before its mailbox closes, so a letter always arrives;
-// (2) what expect_post() counted is given back once, by the letter or by the drop of a job that has
-// not started.
+// (2) what job_leaves() counted is given back once, by the letter or by the removal or drop of a
+// job that has not started.
 
 #include <fermata/promise/context.hpp>
 #include <fermata/promise/detach.hpp>
@@ -22,7 +22,7 @@ void detached_job::submit(worker_lane* lane) noexcept {
     values_ = context_values::current();
     worker_pool& pool = loop_->pool();
     lane_ = lane != nullptr ? lane : &pool.default_lane();
-    leave();
+    loop_->job_leaves();
     try {
       times_.submitted = loop_->trace().now_anywhere();
       pool.submit(*lane_, *this);
@@ -35,17 +35,9 @@ void detached_job::submit(worker_lane* lane) noexcept {
   }
 }
 
-void detached_job::leave() noexcept {
-  loop_->job_leaves();
-  // On virtual time: with no thread nothing comes back before the bounds rise.
-  is_expected_ = loop_->has_virtual_time() && lane_->pool().bounds().max > 0;
-  if (is_expected_) loop_->expect_post();
-}
-
 void detached_job::come_back() noexcept {
   loop_->job_is_back();
   task_ = {};
-  if (is_expected_) loop_->got_post();
 }
 
 // On a worker. The letter may be delivered, and this job be gone, before `send` returns.

@@ -5,13 +5,17 @@
 #include <fermata/promise/catch_matchers.hpp>
 #include <fermata/promise/combine.hpp>
 #include <fermata/promise/context.hpp>
+#include <fermata/promise/detach.hpp>
 #include <fermata/promise/pause.hpp>
+#include <fermata/promise/sleep.hpp>
 #include <fermata/promise/test_loop.hpp>
 
 #include <catch2/catch.hpp>
 #include <time.h>
 
+#include <semaphore>
 #include <set>
+#include <thread>
 
 using namespace std::chrono_literals;
 using namespace fermata::testing;
@@ -62,6 +66,54 @@ promise<> burn_and_check(int n, std::chrono::nanoseconds d, std::chrono::nanosec
 }
 
 }  // namespace
+
+TEST_CASE("a job is waited for once the bounds of the pool let it start", "[promise][test_loop]") {
+  test_loop loop(options_of_run());
+  fermata::worker_pool& pool = loop.loop().pool();
+  const auto run = [&]() -> promise<int> {
+    pool.set_bounds({0, 0});
+    promise<int> job = fermata::with_timeout(1h, fermata::detach([] {
+                                               std::this_thread::sleep_for(20ms);
+                                               return 7;
+                                             }));
+    co_await fermata::pause();
+    pool.set_bounds({0, 1});
+    co_return co_await std::move(job);
+  };
+  CHECK(loop.run(run) == 7);
+  CHECK(loop.now().time_since_epoch() < 1h);
+}
+
+TEST_CASE("a job that no thread may start any more is a deadlock", "[promise][test_loop]") {
+  const bool by_lane = GENERATE(false, true);
+  test_loop loop(options_of_run());
+  fermata::worker_pool& pool = loop.loop().pool();
+  std::binary_semaphore begun(0);
+  std::binary_semaphore open(0);
+  int first = 0;
+  const auto run = [&]() -> promise<> {
+    pool.set_bounds({0, 1});
+    promise<> holds = fermata::detach([&] {
+      begun.release();
+      open.acquire();
+    });
+    begun.acquire();
+    promise<int> stuck = fermata::detach([] { return 2; });
+    if (by_lane) {
+      fermata::lane_options none;
+      none.max_threads = 0;
+      pool.default_lane().set_options(none);
+    } else {
+      pool.set_bounds({0, 0});
+    }
+    open.release();
+    co_await holds;
+    first = 1;
+    first = co_await std::move(stuck);
+  };
+  CHECK_THROWS_AS(loop.run(run), fermata::deadlock);
+  CHECK(first == 1);
+}
 
 TEST_CASE("a seed gives one order, seeds give many", "[promise][test_loop]") {
   std::set<std::string> orders;

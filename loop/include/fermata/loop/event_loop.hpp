@@ -240,7 +240,8 @@ public:
   void got_post() noexcept { --expected_posts_; }
   /// A detached job of the task `name` has ended.
   void note_job(const job_times& t, std::string_view name) noexcept;
-  /// Jobs of this loop that run elsewhere and whose letter the end of the loop waits for.
+  /// Jobs of this loop that run elsewhere and whose letter the end of the loop waits for. Virtual
+  /// time stands still while one of them runs or may be started.
   void job_leaves() noexcept { ++jobs_; }
   void job_is_back() noexcept { --jobs_; }
   /// Whether this loop belongs to the calling thread.
@@ -342,6 +343,7 @@ private:
   void note_overrun(std::int64_t took_ns, std::int64_t cost_ns) noexcept;
   [[nodiscard]] bool somebody_waits(time_point now);
   [[nodiscard]] bool is_idle() const noexcept;
+  [[nodiscard]] bool expects_something() const noexcept;
   [[nodiscard]] bool libuv_is_due(time_point now) noexcept;
   [[nodiscard]] time_point libuv_deadline() const noexcept;
   void run_libuv() noexcept;

@@ -73,6 +73,8 @@ public:
 
 protected:
   pool_job() noexcept = default;
+  /// `is_awaited`: a loop waits for it, and asks `stuck()` whether in vain.
+  explicit pool_job(bool is_awaited) noexcept : is_awaited_(is_awaited) {}
   ~pool_job() = default;
 
 private:
@@ -82,6 +84,7 @@ private:
   pool_job* previous_ = nullptr;
   worker_lane* lane_ = nullptr;
   bool is_queued_ = false;
+  bool is_awaited_ = false;
 };
 
 class worker_pool {
@@ -100,6 +103,8 @@ public:
   /// How long a thread above the minimum waits for a job before it leaves; acts at once.
   void set_keep_alive(std::chrono::nanoseconds d);
   [[nodiscard]] pool_counts counts() const;
+  /// Awaited jobs that no thread may start before the bounds, or the share of their lane, rise.
+  [[nodiscard]] std::size_t stuck() const noexcept;
 
   /// The lane that takes jobs which name none.
   [[nodiscard]] worker_lane& default_lane() noexcept;
@@ -171,6 +176,7 @@ private:
   pool_job* first_ = nullptr;
   pool_job* last_ = nullptr;
   std::size_t size_ = 0;
+  std::size_t awaited_ = 0;  // of these
   std::size_t running_ = 0;
   worker_lane* next_ = nullptr;  // among those that have a job to start
   bool is_listed_ = false;

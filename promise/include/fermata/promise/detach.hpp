@@ -52,7 +52,7 @@ public:
   void waits_for(state_base* s) noexcept;
 
 protected:
-  detached_job() noexcept : letter(true) {}
+  detached_job() noexcept : pool_job(true), letter(true) {}
   ~detached_job() = default;
   [[nodiscard]] std::exception_ptr why_stopped() const;
   [[nodiscard]] std::stop_token pool_ends() const noexcept { return lane_->pool().ending(); }
@@ -64,7 +64,6 @@ private:
   void drop() noexcept final;
   void deliver() noexcept final;
   state_base* request_cancel() noexcept final;
-  void leave() noexcept;
   void come_back() noexcept;
 
   event_loop* loop_ = nullptr;
@@ -73,8 +72,7 @@ private:
   job_times times_;
   context::values_ptr values_;     // that it is called with
   state_base* awaited_ = nullptr;  // on the loop, which the worker waits for meanwhile
-  bool is_expected_ = false;
-  bool is_asked_ = false;  // to end, and nothing that it waited for has heard
+  bool is_asked_ = false;          // to end, and nothing that it waited for has heard
 };
 
 template <typename F, typename... Args>

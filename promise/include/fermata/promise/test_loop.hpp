@@ -3,7 +3,7 @@
 ///
 /// Shape:   time stands still but for the declared cost of each step (`due`, `maybe_pause`, 1 us a
 ///          node of the ready queue); when nothing is ready it jumps to the next timer. While
-///          detached jobs run it waits for them first.
+///          detached jobs run, or a thread may start them, it waits for them first.
 /// Order:   with `loop_options::seed` tasks pause and come back in an order that the seed repeats;
 ///          `for_each_seed` tries many.
 /// Thread:  that of the test.
