@@ -2,6 +2,7 @@
 #include "support/policy.hpp"
 #include "waits_for.hpp"
 
+#include <fermata/promise/cancel.hpp>
 #include <fermata/promise/combine.hpp>
 #include <fermata/promise/pause.hpp>
 #include <fermata/promise/scope.hpp>
@@ -29,6 +30,29 @@ promise<> spin(int& steps) {
 promise<> fails_after(std::chrono::nanoseconds d, const char* text) {
   co_await fermata::sleep_for(d);
   throw fermata::error(text);
+}
+promise<> tidies_up_for(std::chrono::nanoseconds d) {
+  try {
+    co_await fermata::sleep_for(1h);
+  } catch (const fermata::cancelled&) {
+  }
+  promise<> tidied = fermata::no_cancel(fermata::sleep_for(d));
+  co_await tidied;
+  throw fermata::cancelled("tidied up");
+}
+promise<std::string> end_of_late(std::chrono::nanoseconds cancelled_after) {
+  std::string how;
+  promise<> p = fermata::with_timeout(5ms, tidies_up_for(10ms));
+  co_await fermata::sleep_for(cancelled_after);
+  fermata::cancel(p);
+  try {
+    co_await p;
+  } catch (const fermata::cancelled& c) {
+    how = c.what();
+  } catch (const fermata::timed_out& e) {
+    how = e.what();
+  }
+  co_return how;
 }
 
 }  // namespace
@@ -164,6 +188,12 @@ TEST_CASE("with_timeout cancels what is late, and only that", "[promise][sleep]"
   CHECK(loop.run(quick) == 4);
   const auto failing = [] { return fermata::with_timeout(5ms, fails_after(1ms, "own")); };
   CHECK_THROWS_WITH(loop.run(failing), "own");
+}
+
+TEST_CASE("with_timeout: what came first, a cancel or the limit, is told", "[promise][sleep]") {
+  test_loop loop(options_of_run());
+  CHECK(loop.run([] { return end_of_late(1ms); }) == "cancelled: tidied up");
+  CHECK(loop.run([] { return end_of_late(7ms); }) == "timed out after 5 ms");
 }
 
 TEST_CASE("scope returns after all its children have ended", "[promise][scope]") {

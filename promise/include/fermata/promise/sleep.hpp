@@ -55,10 +55,14 @@ private:
   ~timeout_node() { out_->release(); }
 
   void run() noexcept override {
-    is_over_ = true;
-    if (state_base* s = request_cancel()) cancel_state(s);
+    is_over_ = !is_asked_;
+    if (state_base* s = pass_on()) cancel_state(s);
   }
   state_base* request_cancel() noexcept override {
+    is_asked_ = true;
+    return pass_on();
+  }
+  state_base* pass_on() noexcept {
     if (!guarded_.is_waiting()) return nullptr;
     state_base* s = cancel_or_leave(guarded_);
     if (s == nullptr) give_up(detail::plain_cancelled());
@@ -82,13 +86,15 @@ private:
   guarded guarded_;
   std::chrono::nanoseconds after_;
   state<T>* out_;
-  bool is_over_ = false;
+  bool is_asked_ = false;  // to end, by others
+  bool is_over_ = false;   // and nobody had asked before
 };
 
 }  // namespace detail
 
 /// Settles like `p`; when `d` is over before, `p` is cancelled and, once it has ended, the result
-/// is rejected with `timed_out`. A value that comes in spite of the cancel wins.
+/// is rejected with `timed_out`. A value that comes in spite of the cancel wins. Where the result
+/// was cancelled before, `d` still ends what goes on, but the outcome is that of `p`: `cancelled`.
 template <typename T>
 promise<T> with_timeout(std::chrono::nanoseconds d, promise<T> p) {
   const time_point deadline = event_loop::current().after(d);
