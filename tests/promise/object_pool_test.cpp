@@ -129,6 +129,50 @@ TEST_CASE("object_pool: a use that is cancelled gives no object back", "[promise
   CHECK(p.in_use() == 0);
 }
 
+TEST_CASE("object_pool: a take that is cancelled lets a disposal come to its end",
+          "[promise][pool]") {
+  std::string reported;
+  fermata::loop_options options = options_of_run();
+  options.on_unobserved = [&](std::exception_ptr e) { reported = fermata::message_of(e); };
+  test_loop loop(std::move(options));
+  noted n;
+  auto f = n.functions();
+  f.dispose = [&n](const std::unique_ptr<int>&) {
+    return fermata::sleep_for(5ms).map([&n] { n.text += "gone "; });
+  };
+  pool p(1, std::move(f));
+  const auto run = [&]() -> promise<> {
+    pool::lease held = co_await p.take();
+    held = pool::lease();
+    n.unfit = 1;
+    promise<std::string> how = waits_for_one(p);
+    co_await fermata::sleep_for(1ms);
+    fermata::cancel(how);
+    const std::string told = co_await how;
+    CHECK(told == "cancelled");
+    CHECK(n.text == "+1 gone ");
+    CHECK(p.in_use() == 0);
+    held = co_await p.take();
+    CHECK(**held == 2);
+  };
+  loop.run(run);
+  CHECK(reported.empty());
+}
+
+TEST_CASE("object_pool: what is thrown need be no std::exception", "[promise][pool]") {
+  test_loop loop(options_of_run());
+  noted n;
+  auto f = n.functions();
+  f.validate = [](std::unique_ptr<int>&) -> promise<bool> { throw 3; };
+  pool p(1, std::move(f));
+  const auto fails = [&] { return p.use([](std::unique_ptr<int>&) -> promise<int> { throw 3; }); };
+  CHECK_THROWS_AS(loop.run(fails), int);
+  CHECK(p.idle() == 1);
+  CHECK(n.text == "+1 ");
+  CHECK_THROWS_AS(loop.run(fails), int);  // with a second one: the first was not valid
+  CHECK(n.text == "+1 -1 +2 ");
+}
+
 TEST_CASE("object_pool: a place is free again when create fails or is cancelled",
           "[promise][pool]") {
   test_loop loop(options_of_run());

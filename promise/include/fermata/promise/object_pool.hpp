@@ -10,11 +10,13 @@
 /// Rejects:  what `create` rejects with (the place is free again); `cancelled`; `loop_closed`;
 ///           `broken_promise` where the pool ends while a task waits for an object.
 ///           What `dispose` rejects with is reported as a rejection that nobody saw; a validation
-///           that rejects counts as false.
+///           that rejects counts as false. A take that is cancelled while it disposes of an object
+///           ends when that is gone.
 /// Cost:     a coroutine a take; one place is held from the take until the object is back or gone.
 /// Lifetime: the pool may go before its leases: their objects are disposed of when they end.
 #pragma once
 
+#include <fermata/promise/cancel.hpp>
 #include <fermata/promise/semaphore.hpp>
 
 #include <cstddef>
@@ -162,8 +164,10 @@ private:
         throw;
       }
       if (is_fit) co_return lease(c, std::move(object), std::move(place));
-      promise<> gone = end(c, std::move(object));
+      // It ends in order also for a taker that is cancelled, who has the place until then.
+      promise<> gone = no_cancel(end(c, std::move(object)));
       co_await gone;
+      co_await check_cancelled();
     }
     promise<T> made = c->functions.create();
     T object = co_await std::move(made);
@@ -175,9 +179,11 @@ private:
     try {
       promise<bool> asked = c->functions.validate(object);
       is_fit = co_await asked;
+    } catch (const cancelled&) {
+      throw;
     } catch (const loop_closed&) {
       throw;
-    } catch (const std::exception&) {
+    } catch (...) {
     }
     co_return is_fit;
   }
@@ -191,11 +197,11 @@ private:
       co_await p;
       is_fit = true;
       co_return co_await std::move(p);
-    } catch (const std::exception&) {
-      if (!is_fit && !(c->functions.check && c->functions.check(*held))) held.discard();
+    } catch (const cancelled&) {
+      if (!is_fit) held.discard();
       throw;
     } catch (...) {
-      if (!is_fit) held.discard();
+      if (!is_fit && !(c->functions.check && c->functions.check(*held))) held.discard();
       throw;
     }
   }
