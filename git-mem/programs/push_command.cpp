@@ -19,8 +19,8 @@ using namespace fermata::git_mem;
 
 namespace {
 
-// Where a short name goes that the remote does not know: beside what it is here. Empty where it is no
-// ref here and need not be a branch there.
+// Where a short name goes that the remote does not know: beside what it is here. Empty where it is
+// no ref here and need not be a branch there.
 std::string remote_name(std::string_view name, const reference* source, bool is_removed) {
   if (name.starts_with("refs/")) return std::string(name);
   if (source == nullptr && !is_removed) return {};

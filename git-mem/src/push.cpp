@@ -126,7 +126,8 @@ struct pushing {
   std::vector<push_command> sent;  // those that are not refused here
 };
 
-// In the order of the commands, each ref once. Before the remote is asked some have a short name only.
+// In the order of the commands, each ref once. Before the remote is asked some have a short name
+// alone.
 promise<ref_numbers> check_commands(const snapshot& from, const std::vector<push_command>& what) {
   ref_numbers numbers;
   for (const push_command& c : what) {

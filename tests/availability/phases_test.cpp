@@ -145,7 +145,7 @@ private:
   std::string name_;
 };
 
-using names = std::vector<std::string>;  // of phases
+using names = std::vector<std::string>;                // of phases
 using report = std::map<std::string, nlohmann::json>;  // by phase
 
 report by_phase(const std::string& text) {
@@ -179,8 +179,8 @@ bool has(const names& some, const std::string& phase) {
 std::string listed(const names& wanted) {
   std::string list = "clone";
   for (const std::string& phase : all_phases) {
-    const bool needed = (phase == "walk" && has(wanted, "index")) ||
-                        (phase == "save" && has(wanted, "restore"));
+    const bool needed =
+        (phase == "walk" && has(wanted, "index")) || (phase == "save" && has(wanted, "restore"));
     if (phase != "clone" && (needed || has(wanted, phase))) list += "," + phase;
   }
   return list;

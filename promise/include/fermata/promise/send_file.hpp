@@ -27,8 +27,8 @@ public:
   using error::error;
 };
 
-/// Writes `before`, then `count` bytes of `fd` from `offset` on, to `to`. Over TCP in whole segments
-/// but for the last: a small one for `before` alone makes Linux give the receiver a small window.
+/// Writes `before`, then `count` bytes of `fd` from `offset` on. Over TCP in whole segments but for
+/// the last: a small one for `before` alone makes Linux give the receiver a small window.
 promise<> send_file(
     byte_stream& to, int fd, std::uint64_t offset, std::uint64_t count, byte_view before = {});
 
