@@ -157,24 +157,11 @@ std::string address_of(const std::string& url) {
   return std::filesystem::is_directory(path, ignored) ? "./" + url : url;
 }
 
-// What a long clone would only find out at its end.
-void check_place(const std::string& file) {
-  std::error_code ignored;
-  if (std::filesystem::is_directory(file, ignored)) {
-    throw error("cannot write " + file + ": it is no file");
-  }
-  if (std::filesystem::exists(file, ignored)) return;
-  const std::filesystem::path folder = std::filesystem::path(file).parent_path();
-  if (::access(folder.empty() ? "." : folder.c_str(), W_OK | X_OK) != 0) {
-    throw fermata::errno_error("cannot make a file beside " + file);
-  }
-}
-
 }  // namespace
 
 promise<int> clone_command(const arguments& given, output& out) {
   const auto began = std::chrono::steady_clock::now();
-  if (!given.file.empty()) check_place(given.file);
+  if (!given.file.empty()) check_place(given.file);  // not only at the end of a long clone
   clone_options options = options_of(given);
   if (given.verify == "fast") options.pack.names = verify::fast;
   promise<clone_result> cloning = clone(address_of(given.url), options);

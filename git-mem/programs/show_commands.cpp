@@ -11,6 +11,7 @@
 #include <fermata/git_mem/saved_store.hpp>
 #include <fermata/git_mem/walk.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <exception>
 #include <iostream>

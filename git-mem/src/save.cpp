@@ -110,6 +110,8 @@ promise<> save(const object_store& store, std::string path) {
   return save(store.current(), std::move(path));
 }
 
+void check_place(const std::string& path) { file_writer probe(path); }
+
 void write_saved(const snapshot_ptr& from, const std::string& path) {
   save_job(std::stop_token(), from, path);
 }

@@ -6,6 +6,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <strings.h>
 
 #include <algorithm>
 #include <array>
@@ -30,11 +31,9 @@ std::string hmac_sha256_hex(std::string_view text, const std::string& key) {
 }
 
 // In any case, as RFC 9110 has it.
-bool has_scheme(std::string_view given, std::string_view lower) {
-  return given.size() >= lower.size() &&
-         std::equal(lower.begin(), lower.end(), given.begin(), [](char l, char c) {
-           return l == (c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c);
-         });
+bool has_scheme(std::string_view given, std::string_view scheme) {
+  return given.size() >= scheme.size() &&
+         ::strncasecmp(given.data(), scheme.data(), scheme.size()) == 0;
 }
 
 int digit(char c) {
@@ -88,7 +87,7 @@ std::string_view hook_fault(const http::request& r, const std::string& secret) {
   if (is_of_another_site(r)) return "the form is of another site";
   if (secret.empty()) return {};
   constexpr std::string_view prefix = "sha256=";
-  constexpr std::string_view bearer = "bearer ";
+  constexpr std::string_view bearer = "Bearer ";
   constexpr std::string_view wrong = "the secret is wrong";
   if (const auto github = r.find_header("X-Hub-Signature-256")) {
     const bool fits =

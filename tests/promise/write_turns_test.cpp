@@ -3,13 +3,11 @@
 #include "stream_support.hpp"
 
 #include <fermata/promise/send_file.hpp>
-#include <fermata/promise/unix_socket.hpp>
 
 #include <catch2/catch.hpp>
 #include <sys/mman.h>
 
 #include <array>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -46,14 +44,6 @@ promise<> note_at_byte(byte_stream& s, const std::vector<plain_peer>& all, std::
   at = written_by(all);
 }
 
-promise<> fill_all(const std::vector<plain_peer>& all, const std::function<promise<>()>& last) {
-  co_await turns(200);  // until all wait for room
-  const std::uint64_t before = written_by(all);
-  co_await turns(10);
-  CHECK(written_by(all) == before);
-  co_await last();
-}
-
 // All writers get room, after that a question comes: it is heard before one of them goes on.
 template <typename Write>
 void check_turns(event_loop& loop,
@@ -63,17 +53,18 @@ void check_turns(event_loop& loop,
   loop.run([&]() -> promise<> {
     std::vector<promise<>> writing;
     for (const plain_peer& p : all) writing.push_back(write(*p.ours));
-    co_await fill_all(all, [&]() -> promise<> {
-      std::uint64_t at = 0;
-      const std::uint64_t before = written_by(all);
-      promise<> heard = note_at_byte(*other.ours, all, at);
-      for (const plain_peer& p : all) drain(p.socket);
-      CHECK(::send(other.socket.get(), "x", 1, MSG_NOSIGNAL) == 1);
-      co_await heard;
-      CHECK(at == before);
-      co_await turns(20);
-      CHECK(written_by(all) > before);
-    });
+    co_await turns(200);  // until all wait for room
+    const std::uint64_t before = written_by(all);
+    co_await turns(10);
+    CHECK(written_by(all) == before);
+    std::uint64_t at = 0;
+    promise<> heard = note_at_byte(*other.ours, all, at);
+    for (const plain_peer& p : all) drain(p.socket);
+    CHECK(::send(other.socket.get(), "x", 1, MSG_NOSIGNAL) == 1);
+    co_await heard;
+    CHECK(at == before);
+    co_await turns(20);
+    CHECK(written_by(all) > before);
     for (promise<>& p : writing) fermata::cancel(p);
     for (promise<>& p : writing) co_await fermata::test::until_settled(std::move(p));
   });

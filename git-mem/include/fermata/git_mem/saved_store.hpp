@@ -30,6 +30,10 @@ promise<> save(snapshot_ptr from, std::string path);
 /// The store's current snapshot.
 promise<> save(const object_store& store, std::string path);
 
+/// Throws what `save` would reject with of its place, for who works long before he saves: makes a
+/// temporary file there and takes it away. Waits for the disk.
+void check_place(const std::string& path);
+
 /// Publishes what the file has.
 ///
 /// The checksums find accidents. They are no proof against who can write the file: objects are not

@@ -72,7 +72,7 @@ public:
   pumps(const pumps&) = delete;
   pumps& operator=(const pumps&) = delete;
   ~pumps() { cancel(); }
-  void add(promise<> p) { running_.push_back(fermata::detail::without_cancelled(std::move(p))); }
+  void add(promise<> p) { running_.push_back(std::move(p)); }
   void cancel() noexcept {
     for (const promise<>& p : running_) fermata::cancel(p);
   }
