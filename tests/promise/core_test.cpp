@@ -291,7 +291,7 @@ TEST_CASE("async_trace names the sites a promise waits at, or was rejected throu
 #ifndef NDEBUG
 TEST_CASE("a promise that another thread touches says so", "[promise][core]") {
   event_loop loop(options_of_run());
-  const promise<int> p = ready(1);
+  const promise<std::string> p = ready(std::string("of this thread"));
   std::string said;
   std::thread([&] {
     try {

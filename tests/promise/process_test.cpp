@@ -141,7 +141,8 @@ TEST_CASE("spawn says why a program cannot be started", "[promise][process]") {
   command c({"cat"});
   c.directory = "/no/such/folder";
   CHECK_THROWS_WITH(loop.run([&] { return spawn(c); }),
-                    "cannot start cat: no such file or directory (uv ENOENT)");
+                    "cannot start cat in the folder /no/such/folder: no such file or directory "
+                    "(uv ENOENT)");
   CHECK_THROWS_AS(loop.run([] { return spawn(command()); }), contract_error);
 }
 

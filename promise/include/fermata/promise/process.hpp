@@ -102,7 +102,8 @@ private:
 
 /// Starts a child. A cancel while it starts settles once it has started, with the process.
 ///
-/// Rejects: `error` (`cannot start no-such-program: no such file or directory (uv ENOENT)`).
+/// Rejects: `error` (`cannot start no-such-program: no such file or directory (uv ENOENT)`; where
+///          the folder is the cause, `cannot start cat in the folder /no/such: ...`).
 promise<process> spawn(command c);
 
 }  // namespace fermata

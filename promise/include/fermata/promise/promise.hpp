@@ -6,16 +6,18 @@
 ///          A dropped handle cancels nothing: the work runs on.
 /// Pauses:  every bind and every `co_await` checks the slice; on a settled promise it goes on at
 ///          once when nothing is due. Callbacks never run inside `resolve`.
-/// Thread:  the loop's; without NDEBUG another one throws `contract_error`. Only `post`, `detach`
-///          and what is built from them cross threads.
+/// Thread:  the loop's; without NDEBUG another one throws `contract_error`, unless the promise is a
+///          value that nobody has waited for (see Cost). Only `post`, `detach` and what is built
+///          from them cross threads.
 /// Rejects: what the callback throws or its promise rejects with; `broken_promise` when the
 ///          resolver is dropped; `loop_closed` when the loop ends (what waits for a promise of
 ///          another loop of the same thread hears of it when that promise settles);
 ///          `contract_error` where a callback gives its own result (`p = a.bind([&] { return p; })`
 ///          does) or a coroutine awaits its own promise. A ring of several that wait for each other
 ///          is not seen and stays pending; `async_trace` shows it, a `test_loop` throws `deadlock`.
-/// Cost:    one allocation a promise, one more a coroutine or bind; chains of any length need no
-///          stack, also without optimisation and under sanitizers.
+/// Cost:    one allocation a promise, none for `ready` of a scalar or of nothing, whose value lies in
+///          the handle; one more a coroutine or bind; chains of any length need no stack, also
+///          without optimisation and under sanitizers.
 ///
 /// `co_await p` gives `const T&` for an lvalue; for an rvalue `T`, moved out of the last handle,
 /// else copied (`contract_error` where T can only be moved). `bind` and `map` pass the same.
@@ -85,6 +87,23 @@ struct coroutine_promise;
 
 struct access;
 struct has_handle {};
+struct has_value {};
+
+/// The value of a promise that was made by `ready` and has no state; scalars and nothing only: a
+/// handle stays small, and T may be incomplete where a promise of it is declared.
+template <typename T>
+struct own_value {
+  static constexpr bool may_be = false;
+};
+template <typename T>
+requires(std::is_scalar_v<T>) struct own_value<T> {
+  static constexpr bool may_be = true;
+  T value{};
+};
+template <>
+struct own_value<void> {
+  static constexpr bool may_be = true;
+};
 
 }  // namespace detail
 
@@ -99,20 +118,30 @@ public:
 
   /// No promise; everything but assignment and destruction throws `contract_error`.
   promise() noexcept = default;
-  promise(const promise& other) noexcept : promise(other.state_) {}
-  promise(promise&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+  promise(const promise& other) noexcept : own_(other.own_), state_(other.state_) {
+    if (has_state()) state_->add_handle();
+  }
+  promise(promise&& other) noexcept
+      : own_(other.own_), state_(std::exchange(other.state_, nullptr)) {}
   promise& operator=(promise other) noexcept {
+    std::swap(own_, other.own_);
     std::swap(state_, other.state_);
     return *this;
   }
   [[gnu::always_inline]] ~promise() {
-    if (state_ != nullptr) state_->release_handle();
+    if (has_state()) state_->release_handle();
   }
 
   [[nodiscard]] explicit operator bool() const noexcept { return state_ != nullptr; }
-  [[nodiscard, gnu::always_inline]] bool is_pending() const { return root().is_pending(); }
-  [[nodiscard]] bool is_resolved() const { return root().now() == detail::phase::resolved; }
-  [[nodiscard]] bool is_rejected() const { return root().now() == detail::phase::rejected; }
+  [[nodiscard, gnu::always_inline]] bool is_pending() const {
+    return !holds_value() && root().is_pending();
+  }
+  [[nodiscard]] bool is_resolved() const {
+    return holds_value() || root().now() == detail::phase::resolved;
+  }
+  [[nodiscard]] bool is_rejected() const {
+    return !holds_value() && root().now() == detail::phase::rejected;
+  }
   [[nodiscard]] promise_state state() const {
     if (is_pending()) return promise_state::pending;
     return is_resolved() ? promise_state::resolved : promise_state::rejected;
@@ -181,14 +210,29 @@ private:
     if (state_ != nullptr) state_->add_handle();
   }
   promise(detail::state<T>* s, detail::has_handle) noexcept : state_(s) {}
+  promise(detail::has_value, detail::own_value<T> v) noexcept : own_(v), state_(no_state()) {}
+
+  // What `state_` is where the value lies in the handle: no state's address.
+  static detail::state<T>* no_state() noexcept {
+    return reinterpret_cast<detail::state<T>*>(std::uintptr_t{1});
+  }
+  [[nodiscard]] bool holds_value() const noexcept {
+    return detail::own_value<T>::may_be && state_ == no_state();
+  }
+  [[nodiscard]] bool has_state() const noexcept {
+    if constexpr (!detail::own_value<T>::may_be) return state_ != nullptr;
+    return reinterpret_cast<std::uintptr_t>(state_) > 1;
+  }
   [[nodiscard, gnu::always_inline]] detail::state<T>& root() const {
-    if (state_ == nullptr) [[unlikely]]
-      detail::refuse_empty();
+    if (!has_state()) [[unlikely]]
+      make_state();
     state_->check_thread();
     return state_->typed_root();
   }
+  void make_state() const;
 
-  detail::state<T>* state_ = nullptr;
+  [[no_unique_address]] detail::own_value<T> own_;
+  mutable detail::state<T>* state_ = nullptr;
 };
 
 /// The other end of a promise. Moved, not copied; used once.

@@ -35,6 +35,19 @@ struct access {
   static state<T>& root(const promise<T>& p) {
     return p.root();
   }
+  /// A promise that has a value and no state.
+  template <typename T>
+  static promise<T> with_value(own_value<T> v) noexcept {
+    return promise<T>(has_value(), v);
+  }
+  template <typename T>
+  static bool holds_value(const promise<T>& p) noexcept {
+    return p.holds_value();
+  }
+  template <typename T>
+  static T value_of(const promise<T>& p) noexcept {
+    if constexpr (!std::is_void_v<T>) return p.own_.value;
+  }
 };
 
 /// What a coroutine is suspended at beside a promise, where that can be cancelled.
@@ -165,7 +178,8 @@ private:
 template <typename T>
 class promise_awaiter {
 public:
-  promise_awaiter(coroutine_base& co, state<T>& s, std::source_location site) noexcept
+  /// No state: a value that the handle holds.
+  promise_awaiter(coroutine_base& co, state<T>* s, std::source_location site) noexcept
       : coroutine_(co), state_(s), site_(site) {}
   promise_awaiter(const promise_awaiter&) = delete;
   promise_awaiter& operator=(const promise_awaiter&) = delete;
@@ -175,27 +189,28 @@ public:
   }
 
   [[nodiscard]] bool await_ready() const {
-    if (state_.is_pending()) {
+    if (state_ != nullptr && state_->is_pending()) {
       note_site(site_);
       return false;
     }
     const bool gives_way = due(default_cost, site_);
     return keeps_thread<T> || !gives_way;
   }
-  void await_suspend(std::coroutine_handle<> self) { coroutine_.wait(state_, self, site_); }
+  void await_suspend(std::coroutine_handle<> self) { coroutine_.wait(*state_, self, site_); }
 
 protected:
   [[nodiscard]] state<T>& settled() {
-    if (coroutine_.has_left() || state_.now() != phase::resolved) [[unlikely]]
-      std::rethrow_exception(coroutine_.take_error(state_, site_));
-    return state_;
+    if (coroutine_.has_left() || state_->now() != phase::resolved) [[unlikely]]
+      std::rethrow_exception(coroutine_.take_error(*state_, site_));
+    return *state_;
   }
   void let_go() noexcept { coroutine_.let_go(); }
-  [[nodiscard]] state<T>& awaited() noexcept { return state_; }
+  void await(state<T>& s) noexcept { state_ = &s; }
+  [[nodiscard]] state<T>* awaited() noexcept { return state_; }
 
 private:
   coroutine_base& coroutine_;
-  state<T>& state_;
+  state<T>* state_;
   std::source_location site_;
 };
 
@@ -225,8 +240,16 @@ template <typename T>
 class rvalue_awaiter : public promise_awaiter<T> {
 public:
   rvalue_awaiter(coroutine_base& co, promise<T>&& p, std::source_location site)
-      : promise_awaiter<T>(co, access::root(p), site), promise_(std::move(p)) {}
+      : promise_awaiter<T>(co, access::holds_value(p) ? nullptr : &access::root(p), site),
+        promise_(std::move(p)) {}
+  void await_suspend(std::coroutine_handle<> self) {
+    if (access::holds_value(promise_)) this->await(access::root(promise_));
+    promise_awaiter<T>::await_suspend(self);
+  }
   T await_resume() {
+    if constexpr (own_value<T>::may_be) {
+      if (access::holds_value(promise_)) return access::value_of(promise_);
+    }
     state<T>& s = this->settled();
     this->let_go();
     if constexpr (!std::is_void_v<T>) return take_value(s, 1);
@@ -243,10 +266,11 @@ public:
   template <typename Promise>
   void await_suspend(std::coroutine_handle<Promise> self) {
     if constexpr (std::is_same_v<Promise, coroutine_promise<T>>) {
-      state<T>& inner = this->awaited();
+      state<T>* const inner = this->awaited();
       const canceller* const own = &self.promise();
-      if (inner.is_pending() && inner.is_private() && inner.producer() != own) {
-        replace(self, inner);
+      if (inner != nullptr && inner->is_pending() && inner->is_private() &&
+          inner->producer() != own) {
+        replace(self, *inner);
         return;
       }
     }
@@ -302,12 +326,12 @@ public:
   template <typename U>
   lvalue_awaiter<U> await_transform(const promise<U>& p,
                                     std::source_location site = std::source_location::current()) {
-    return lvalue_awaiter<U>(*this, access::root(p), site);
+    return lvalue_awaiter<U>(*this, &access::root(p), site);
   }
   template <typename U>
   lvalue_awaiter<U> await_transform(promise<U>& p,
                                     std::source_location site = std::source_location::current()) {
-    return lvalue_awaiter<U>(*this, access::root(p), site);
+    return lvalue_awaiter<U>(*this, &access::root(p), site);
   }
   template <typename U>
   rvalue_awaiter<U> await_transform(promise<U>&& p,

@@ -26,11 +26,16 @@ promise_and_resolver<T> make_task(unique_function<void()> on_cancel, std::source
 
 template <typename T>
 inline promise<std::decay_t<T>> ready(T&& value) {
-  using state = detail::state<std::decay_t<T>>;
-  return detail::access::adopt(new state(std::in_place, std::forward<T>(value)));
+  using decayed = std::decay_t<T>;
+  if constexpr (detail::own_value<decayed>::may_be) {
+    return detail::access::with_value<decayed>({std::forward<T>(value)});
+  } else {
+    using state = detail::state<decayed>;
+    return detail::access::adopt(new state(std::in_place, std::forward<T>(value)));
+  }
 }
 
-inline promise<> ready() { return detail::access::adopt(new detail::state<void>(std::in_place)); }
+inline promise<> ready() { return detail::access::with_value<void>({}); }
 
 template <typename T>
 promise<T> rejected(std::exception_ptr e, std::source_location site) {
@@ -59,6 +64,20 @@ std::string async_trace(const promise<T>& p) {
 
 // ---- members ----
 
+// Only what needs a state comes here: who waits, who shares the value by reference.
+template <typename T>
+void promise<T>::make_state() const {
+  if (state_ == nullptr) detail::refuse_empty();
+  detail::state<T>* made = nullptr;
+  if constexpr (std::is_void_v<T>) {
+    made = new detail::state<T>(std::in_place);
+  } else if constexpr (detail::own_value<T>::may_be) {
+    made = new detail::state<T>(std::in_place, own_.value);
+  }
+  made->turn_into_handle();
+  state_ = made;
+}
+
 template <typename T>
 T promise<T>::get() && {
   detail::state<T>& s = root();
@@ -71,6 +90,7 @@ template <typename T>
 template <typename F>
 auto promise<T>::bind(
     F f, std::source_location site) const& -> detail::called_with_t<F, detail::read_t<T>> {
+  static_cast<void>(root());  // a value in the handle gets its state once, for all binds
   return detail::bind_with<detail::kept_reference<T>>(promise(*this), f, site);
 }
 
@@ -84,6 +104,7 @@ template <typename T>
 template <typename F>
 auto promise<T>::map(F f, std::source_location site)
     const& -> promise<std::decay_t<detail::called_with_t<F, detail::read_t<T>>>> {
+  static_cast<void>(root());
   return detail::map_with<detail::kept_reference<T>>(promise(*this), f, site);
 }
 

@@ -53,9 +53,25 @@ promise<Out> rejected_as(state_base& s, std::source_location site) {
   return p;
 }
 
+/// Calls `f` with the value that the handle holds itself.
+template <typename F, typename T>
+decltype(auto) give_value(F&& f, const promise<T>& p) {
+  if constexpr (std::is_void_v<T>) {
+    return f();
+  } else {
+    return f(access::value_of(p));
+  }
+}
+
 /// Copies or moves what `from` settled with into `to`.
 template <typename T>
 inline void settle_like(state<T>& to, const promise<T>& from) {
+  if constexpr (own_value<T>::may_be) {
+    if (access::holds_value(from)) {
+      give_value([&to](auto... value) { to.resolve(value...); }, from);
+      return;
+    }
+  }
   state<T>& s = access::root(from);
   if (s.now() == phase::rejected) {
     to.reject(s.error(), s.path());
@@ -216,6 +232,12 @@ public:
   template <typename F>
   decltype(auto) give_to(F& f, promise<T>&& p) {
     promise_ = std::move(p);
+    if constexpr (own_value<T>::may_be) {
+      if (access::holds_value(promise_)) {
+        copy_.emplace(access::value_of(promise_));
+        return f(std::move(*copy_));
+      }
+    }
     state<T>& s = access::root(promise_);
     if (s.count() == 1) return f(std::move(s.value()));
     copy_.emplace(take_value(s, 1));
@@ -256,13 +278,34 @@ private:
   promise<T> promise_;
 };
 
-/// What is known of a bind or map on a promise at once.
-enum class way : std::uint8_t { waits, calls_now, calls_later, gives_way };
+/// How a bind or map on a promise that has resolved goes on.
+enum class way : std::uint8_t { calls_now, calls_later, gives_way };
 
-inline way way_of(state_base& s, std::source_location site) {
-  if (s.now() != phase::resolved) return way::waits;  // or passes a rejection on
+inline way way_of_resolved(std::source_location site) {
   if (due(default_cost, site)) return way::gives_way;
   return event_loop::current().task().nesting < nesting_limit ? way::calls_now : way::calls_later;
+}
+
+/// Whether a function that is no template takes its argument by value, so that nothing of the call
+/// need be kept for what it starts.
+template <typename M>
+struct by_value : std::false_type {};
+template <typename R, typename C, typename... A>
+struct by_value<R (C::*)(A...)> : std::bool_constant<(... && !std::is_reference_v<A>)> {};
+template <typename R, typename C, typename... A>
+struct by_value<R (C::*)(A...) const> : by_value<R (C::*)(A...)> {};
+template <typename F>
+concept takes_by_value = requires { requires by_value<decltype(&F::operator())>::value; };
+
+/// A promise of what `f` gives, which may be nothing.
+template <typename Out, typename F>
+promise<Out> ready_from(F&& f) {
+  if constexpr (std::is_void_v<Out>) {
+    f();
+    return ready();
+  } else {
+    return ready<Out>(f());
+  }
 }
 
 /// Keeps what a callback has got until the promise that it gave has settled.
@@ -288,11 +331,14 @@ promise<Out> bind_now(promise<T>&& p, F& f, std::source_location site) {
   return r;
 }
 
+/// Whether `f` may be called with a value that the handle holds and nothing more be kept.
+template <typename T, typename F>
+inline constexpr bool needs_no_keeping = own_value<T>::may_be && takes_by_value<F>;
+
 template <typename Kept, typename T, typename F>
 auto bind_with(promise<T>&& p, F& f, std::source_location site) {
   using result = decltype(std::declval<Kept&>().give_to(f, std::move(p)));
   using out = promised_t<result>;
-  state<T>& s = access::root(p);
   auto make_call = [&] {
     return [g = std::move(f), kept = Kept(), site](promise<T>&& settled) mutable -> result {
       if (settled.is_rejected()) return rejected_as<out>(access::root(settled), site);
@@ -300,10 +346,17 @@ auto bind_with(promise<T>&& p, F& f, std::source_location site) {
     };
   };
   if constexpr (std::is_empty_v<F>) {
-    if (s.now() == phase::resolved && Kept::stays_in_place(s)) {
-      const way w = way_of(s, site);
-      if (w == way::calls_now) return bind_now<out, Kept>(std::move(p), f, site);
-      return then_later<out>(std::move(p), make_call(), site, w == way::gives_way);
+    const bool needs_no_state = needs_no_keeping<T, F> && access::holds_value(p);
+    if (needs_no_state || (p.is_resolved() && Kept::stays_in_place(access::root(p)))) {
+      const way w = way_of_resolved(site);
+      if (w != way::calls_now) {
+        return then_later<out>(std::move(p), make_call(), site, w == way::gives_way);
+      }
+      if constexpr (needs_no_keeping<T, F>) {
+        auto call = [&] { return give_value(f, p); };
+        if (needs_no_state) return call_nested<out>(call);
+      }
+      return bind_now<out, Kept>(std::move(p), f, site);
     }
   }
   return then<out>(std::move(p), make_call(), site);
@@ -315,15 +368,10 @@ auto map_with(promise<T>&& p, F& f, std::source_location site) {
   auto call = [g = std::move(f), kept = Kept(),
                site](promise<T>&& settled) mutable -> promise<out> {
     if (settled.is_rejected()) return rejected_as<out>(access::root(settled), site);
-    if constexpr (std::is_void_v<out>) {
-      kept.give_to(g, std::move(settled));
-      return ready();
-    } else {
-      return ready<out>(kept.give_to(g, std::move(settled)));
-    }
+    return ready_from<out>([&]() -> decltype(auto) { return kept.give_to(g, std::move(settled)); });
   };
-  const way w = way_of(access::root(p), site);
-  if (w == way::waits) return then<out>(std::move(p), std::move(call), site);
+  if (!p.is_resolved()) return then<out>(std::move(p), std::move(call), site);
+  const way w = way_of_resolved(site);
   if (w != way::calls_now) {
     return then_later<out>(std::move(p), std::move(call), site, w == way::gives_way);
   }
