@@ -46,8 +46,9 @@ bool block_cache::is_in_use() noexcept {
 
 void* block_cache::take_more(std::size_t i) {
   i = std::max<std::size_t>(i, 1);
-  const std::size_t bytes = i * step_bytes;
-  if (!is_in_use()) return ::operator new(bytes);
+  if (of_thread_.heap_ != nullptr) [[likely]]
+    return of_thread_.heap_->take(i);
+  if (!is_in_use()) return ::operator new(i * step_bytes);
   static thread_local owner at_exit;
   if (of_thread_.heap_ != nullptr) return of_thread_.heap_->take(i);
   struct for_once {  // the thread is ending
@@ -58,8 +59,8 @@ void* block_cache::take_more(std::size_t i) {
 }
 
 void block_cache::give_more(void* p) noexcept {
-  if (!is_in_use()) return ::operator delete(p);
   block_cache& cache = of_thread_;
+  if (cache.heap_ == nullptr && !is_in_use()) return ::operator delete(p);
   slab_heap::give_back(cache.heap_, p);
   if (cache.next_trim_ == time_point::max() && cache.heap_ != nullptr && cache.heap_->idle() > 0) {
     cache.next_trim_ = time_point::min();
