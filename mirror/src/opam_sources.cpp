@@ -33,13 +33,17 @@ bool is_false(const values& value) {
   return value.size() == 1 || (value[0].kind == opam_token::open && value[0].text != "{");
 }
 
-bool is_bad_url(std::string_view url) {
-  const auto is_bad = [](char c) {
+// Empty: it may be one.
+std::string_view why_no_url(std::string_view text) {
+  const auto is_control = [](char c) {
     const auto byte = static_cast<unsigned char>(c);
-    return byte <= 0x20 || byte == 0x7f;
+    return byte < 0x20 || byte == 0x7f;
   };
-  return url.empty() || url.size() > longest_url_bytes ||
-         std::any_of(url.begin(), url.end(), is_bad);
+  if (text.empty()) return "an empty URL";
+  if (text.size() > longest_url_bytes) return "a URL of over 8192 bytes";
+  if (text.find(' ') != std::string_view::npos) return "a URL with a space";
+  if (std::any_of(text.begin(), text.end(), is_control)) return "a URL with a control character";
+  return {};
 }
 
 class source_reader {
@@ -153,8 +157,8 @@ private:
     }
     std::string url = opam_string(value[0]);
     url.resize(std::min(url.find('#'), url.size()));
-    if (is_bad_url(url)) {
-      note(value[0], "no URL");
+    if (const std::string_view why = why_no_url(url); !why.empty()) {
+      note(value[0], why);
     } else if (!now_.url.empty()) {
       note(part.name, "a second URL");
     } else {
@@ -166,8 +170,8 @@ private:
   void take_mirror(const opam_lexeme& l) {
     std::string url = opam_string(l);
     url.resize(std::min(url.find('#'), url.size()));
-    if (is_bad_url(url)) {
-      note(l, "no URL");
+    if (const std::string_view why = why_no_url(url); !why.empty()) {
+      note(l, why);
     } else if (!url.starts_with(heritage) && kind_of_url(url) == source_kind::archive) {
       now_.mirrors.push_back(std::move(url));
     }
@@ -201,8 +205,10 @@ private:
   void take_pair(const std::vector<const opam_lexeme*>& pair) {
     std::string url = opam_string(*pair[0]);
     url.resize(std::min(url.find('#'), url.size()));
-    if (pair.size() != 2 || is_bad_url(url)) {
-      note(*pair[0], "a URL and a checksum should stand here");
+    const std::string_view why =
+        pair.size() == 2 ? why_no_url(url) : "a URL and a checksum should stand here";
+    if (!why.empty()) {
+      note(*pair[0], why);
       return;
     }
     now_.is_extra = true;

@@ -38,7 +38,7 @@ std::string read_into(std::string& to, const std::string& text) {
 }
 std::string read_into(std::uint32_t& to, const std::string& text) {
   const auto n = parse_number<std::uint32_t>(text);
-  if (!n) return "is no number from 0 to 4294967295";
+  if (!n) return "is no whole number from 0 to 4294967295";
   to = *n;
   return {};
 }
@@ -123,8 +123,11 @@ option_row row(words w, T mirror_options::*member, check is_wrong = anything) {
   r.kind = kind_of<T>;
   r.set = [w, member, is_wrong](mirror_options& o, const texts& given) {
     const std::string& text = given.back();
-    std::string why = read_into(o.*member, text);
-    return complaint(w, text, why.empty() ? is_wrong(text) : why);
+    const std::string why = read_into(o.*member, text);
+    // A check of numbers knows narrower bounds.
+    const bool is_checked = why.empty() || kind_of<T> == value_kind::number;
+    const std::string narrower = is_checked ? is_wrong(text) : "";
+    return complaint(w, text, narrower.empty() ? why : narrower);
   };
   r.get = [member](const mirror_options& o) { return written(o.*member); };
   return r;
@@ -215,7 +218,7 @@ std::string no_public_url(const std::string& text) {
 
 std::string no_loop(const std::string& text) {
   const auto n = parse_number<std::uint32_t>(text);
-  return n && *n >= 1 && *n <= 256 ? "" : "is no number from 1 to 256";
+  return n && *n >= 1 && *n <= 256 ? "" : "is no whole number from 1 to 256";
 }
 
 std::string no_field(const std::string& text) {
@@ -285,10 +288,11 @@ std::vector<option_row> archive_rows() {
           no_time),
       row({"keep-days", "<n>", "archives that no package names any more are kept so long"},
           &o::keep_days),
-      row({"quota", "<size>", "of all archives, 0 is no limit but the disk's"}, &o::quota_bytes),
+      row({"quota", "<size>", "of all archives, what has no room waits; 0 is no limit"},
+          &o::quota_bytes),
       row({"scrub-rate", "<size>", "a second to verify in the background, 0 is none"},
           &o::scrub_rate),
-      row({"allow-file", "", "archives may have file:// URLs"}, &o::allow_file),
+      row({"allow-file", "", "archives and caches may have file:// URLs"}, &o::allow_file),
   };
 }
 

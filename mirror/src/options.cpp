@@ -133,6 +133,17 @@ std::optional<std::string_view> option_without_folder(const mirror_options& opti
   return std::nullopt;
 }
 
+// A cache of files that no download could take.
+std::optional<std::string> cache_not_allowed(const mirror_options& options) {
+  if (options.allow_file) return std::nullopt;
+  for (const std::string& url : options.upstream_caches) {
+    if (url.starts_with("file://")) {
+      return "--upstream-cache " + git_mem::without_secrets(url) + " needs --allow-file";
+    }
+  }
+  return std::nullopt;
+}
+
 // Also what the options name and a start would read.
 exit_message check_config(const mirror_options& options) {
   int status = 2;
@@ -166,6 +177,7 @@ std::variant<mirror_options, exit_message> parse_options(const std::vector<std::
   if (const auto name = option_without_folder(options)) {
     return wrong("--" + std::string(*name) + " needs --data <folder>");
   }
+  if (const auto why = cache_not_allowed(options)) return wrong(*why);
   if (given.has("check-config")) {
     return check_config(options);
   }

@@ -107,7 +107,14 @@ TEST_CASE("a wrong value is a fault, and the others count", "[mirror][opam]") {
   CHECK(told(url("src: \"https://a\" checksum: [\"md5=12\" \"" + md5 + "\"]")) ==
         "https://a md5 | 2:29: no checksum: md5, sha256 or sha512 in hexadecimal digits");
   CHECK(told(url("src: [\"https://a\"]")) == " | 2:6: one string should stand here");
-  CHECK(told(url("src: \"a b\"")) == " | 2:6: no URL");
+  CHECK(told(url("src: \"https://a b\"")) == " | 2:6: a URL with a space");
+  CHECK(told(url("src: \"https://a\\tb\"")) == " | 2:6: a URL with a control character");
+  CHECK(told(url("src: \"\"")) == " | 2:6: an empty URL");
+  CHECK(told(url("src: \"https://a/" + std::string(8192, 'b') + "\"")) ==
+        " | 2:6: a URL of over 8192 bytes");
+  CHECK(told(url("src: \"https://a\" mirrors: [\"https://a b\"]")) ==
+        "https://a | 2:28: a URL with a space");
+  CHECK(told("extra-sources: [[\"http://x y\" \"" + md5 + "\"]]") == " | 1:18: a URL with a space");
   CHECK(told(url("src: \"https://a\" archive: \"https://b\"")) == "https://a | 2:18: a second URL");
   CHECK(told(url("src: \"https://a\"") + url("src: \"https://b\"")) ==
         "https://a | 4:1: a second section url");

@@ -221,7 +221,9 @@ TEST_CASE("what is wrong in a configuration is named by its place", "[mirror][op
     return whole.substr(start.size());
   };
   CHECK(complaint("remote = \"r\"\ncolour = 1\n") == "2:1: no such option: colour\n");
-  CHECK(complaint("depth = -1\n") == "1:9: depth -1 is no number from 0 to 4294967295\n");
+  CHECK(complaint("depth = -1\n") == "1:9: depth -1 is no whole number from 0 to 4294967295\n");
+  CHECK(complaint("remote = \"r\"\nloops = 3.5\n") ==
+        "2:9: loops 3.5 is no whole number from 1 to 256\n");
   CHECK(complaint("remote = [\"a\"]\n") == "1:10: remote is no single value\n");
   CHECK(complaint("listen = [[1]]\n") == "1:10: listen is no list of strings\n");
   CHECK(complaint("update-interval = \"soon\"\n") ==
@@ -307,6 +309,17 @@ TEST_CASE("what is said of archives needs a folder for them", "[mirror][options]
   CHECK(s.archives.offline);
 }
 
+TEST_CASE("an upstream cache of files needs leave for them", "[mirror][options]") {
+  std::vector<std::string> cached{"--remote", "r", "--data", "d", "--upstream-cache", "file:///c"};
+  const std::string why =
+      "fermata-mirror: --upstream-cache file:///c needs --allow-file (see fermata-mirror --help)\n";
+  CHECK(refused(cached) == why);
+  cached.emplace_back("--check-config");
+  CHECK(refused(cached) == why);
+  cached.emplace_back("--allow-file");
+  CHECK(said(cached) == "the options are right\n");
+}
+
 TEST_CASE("wrong usage is one line that points to help", "[mirror][options]") {
   const std::vector<std::string> remote{"--remote", "r"};
   const auto with = [&](std::vector<std::string> more) {
@@ -323,7 +336,7 @@ TEST_CASE("wrong usage is one line that points to help", "[mirror][options]") {
   CHECK(with({"--listen", "::1:80"}) ==
         "fermata-mirror: --listen ::1:80 has not the form address:port" + end);
   CHECK(with({"--depth", "-1"}) ==
-        "fermata-mirror: --depth -1 is no number from 0 to 4294967295" + end);
+        "fermata-mirror: --depth -1 is no whole number from 0 to 4294967295" + end);
   CHECK(with({"--policy", "fast"}) ==
         "fermata-mirror: --policy fast is none of greedy, each_bind, quanta=<n>, "
         "budget=<microseconds>, always" +
