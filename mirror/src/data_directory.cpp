@@ -40,6 +40,8 @@ std::string head_of(const generation& g) {
   head["branch"] = g.branch;
   head["commit"] = g.commit;
   head["commit_time"] = g.commit_time.time_since_epoch().count();
+  head["last_modified"] =
+      g.last_modified ? json(g.last_modified->time_since_epoch().count()) : json(nullptr);
   head["files"] = g.files;
   head["etag"] = g.etag;
   head["notes"] = g.notes;
@@ -76,6 +78,11 @@ std::unique_ptr<generation> read_generation(saved_file_reader& in) {
   g->branch = head.at("branch");
   g->commit = head.at("commit");
   g->commit_time = std::chrono::sys_seconds(std::chrono::seconds(head.at("commit_time")));
+  // An earlier version has not kept it.
+  const auto date = head.find("last_modified");
+  if (date != head.end() && !date->is_null()) {
+    g->last_modified = std::chrono::sys_seconds(std::chrono::seconds(*date));
+  }
   g->files = head.at("files");
   g->etag = head.at("etag");
   g->notes = head.at("notes").get<std::vector<std::string>>();

@@ -18,7 +18,7 @@ http::response serve_part(const http::request& r,
                           std::string_view type) {
   http::representation what;
   what.etag = etag;
-  what.last_modified = from->last_modified;
+  what.last_modified = from->what.last_modified;
   what.size = bytes.size();
   what.type = type;
   const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());

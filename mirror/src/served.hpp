@@ -19,7 +19,6 @@ struct served_generation {
   generation what;
   std::string repo_etag;
   std::string version_etag;
-  std::chrono::sys_seconds last_modified{};  ///< the commit's time or now, and later than the last
 };
 
 using served_ptr = std::shared_ptr<const served_generation>;

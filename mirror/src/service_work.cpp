@@ -206,16 +206,22 @@ promise<> read_catalogue(service_core& core, const file_list& files) {
   }
 }
 
+namespace {
+
+// Upstream may go back: who asks by date alone must hear of other bytes all the same.
+std::chrono::sys_seconds date_of(const service_core& core, const generation& next) {
+  const std::chrono::sys_seconds date = std::min(next.commit_time, wall_now());
+  if (!core.served || core.served->what.etag == next.etag) return date;
+  return std::max(date, *core.served->what.last_modified + std::chrono::seconds(1));
+}
+
+}  // namespace
+
 promise<> swap_in(service_core& core, made_generation fresh) {
   core.meter.begin("swap");
   auto next = std::make_unique<served_generation>();
   next->what = std::move(*fresh.what);
-  next->last_modified = std::min(next->what.commit_time, wall_now());
-  // Upstream may go back: who asks by date alone must hear of other bytes all the same.
-  if (core.served && core.served->what.etag != next->what.etag) {
-    next->last_modified =
-        std::max(next->last_modified, core.served->last_modified + std::chrono::seconds(1));
-  }
+  if (!next->what.last_modified) next->what.last_modified = date_of(core, next->what);
   promise<std::string> repo = etag_of(next->what.repo);
   next->repo_etag = co_await repo;
   if (next->what.version) {

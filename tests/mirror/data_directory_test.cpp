@@ -63,7 +63,9 @@ TEST_CASE("a saved index comes back whole", "[mirror][data]") {
   {
     data_directory data(folder.path + "/made/here");
     data.save(sample("older"));
-    data.save(sample(index));
+    generation g = sample(index);
+    g.last_modified = g.commit_time + std::chrono::seconds(7);
+    data.save(g);
   }
   data_directory data(folder.path + "/made/here");
   const loaded_generation loaded = load(data);
@@ -73,6 +75,7 @@ TEST_CASE("a saved index comes back whole", "[mirror][data]") {
   const generation& g = *loaded.found;
   CHECK(g.commit == "97014be61691efb695da5de8e860cba5d74fa1f5");
   CHECK(g.commit_time.time_since_epoch().count() == 1787409630);
+  CHECK(g.last_modified == g.commit_time + std::chrono::seconds(7));
   CHECK(g.files == 3);
   CHECK(g.etag == "\"5742c8d735a3\"");
   CHECK(g.repo == "opam-version: \"2.0\"\n\xff");
@@ -89,6 +92,7 @@ TEST_CASE("an index without the file version comes back without it", "[mirror][d
   g.version.reset();
   data.save(g);
   CHECK_FALSE(load(data).found->version);
+  CHECK_FALSE(load(data).found->last_modified);
 }
 
 TEST_CASE("an empty folder loads nothing and refuses nothing", "[mirror][data]") {

@@ -41,6 +41,34 @@ TEST_CASE("an index that was kept is served at once after a restart", "[mirror][
   CHECK(second.wait_for("served") == "served " + head_of(folder));
 }
 
+TEST_CASE("what clients know by its date stays so over a restart", "[mirror][update]") {
+  const temp_folder folder;
+  make_repository(folder);
+  folder.run("cd r && GIT_COMMITTER_DATE='@1700000000 +0000' git commit -q --amend -m old");
+  folder.run("git -C r tag old");
+  add_commit(folder, "3");
+  std::string date;
+  {
+    site first(options_with_data(folder));
+    first.wait_for("served");
+    folder.run("git -C r reset -q --hard old");  // its date is not that of its commit then
+    first.mirror.ask_update();
+    CHECK(first.wait_for("served") == "served " + head_of(folder));
+    date = first.get("/index.tar.gz").field("Last-Modified");
+    first.wait_for("phase save");
+  }
+  site second(options_with_data(folder));
+  second.wait_for("served");
+  CHECK(second.get("/index.tar.gz").field("Last-Modified") == date);
+  CHECK(second.get("/repo", "If-Modified-Since: " + date + "\r\n").status == 304);
+  // Its commit is older than what clients have.
+  folder.write("r/packages/a/a.4/opam", "opam-version: \"2.0\"\n");
+  folder.run("cd r && git add . && GIT_COMMITTER_DATE='@1700000001 +0000' git commit -q -m 4");
+  second.mirror.ask_update();
+  CHECK(second.wait_for("served") == "served " + head_of(folder));
+  CHECK(second.get("/index.tar.gz", "If-Modified-Since: " + date + "\r\n").status == 200);
+}
+
 TEST_CASE("a kept index that is damaged is cloned anew", "[mirror][update]") {
   const temp_folder folder;
   make_repository(folder);

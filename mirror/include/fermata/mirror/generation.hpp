@@ -20,6 +20,9 @@ struct generation {
   std::string branch;  ///< empty: what the remote's HEAD named
   std::string commit;
   std::chrono::sys_seconds commit_time{};
+  /// What clients are told: of the commit or of when it was served first, and later than that of
+  /// the one before. None until it is served.
+  std::optional<std::chrono::sys_seconds> last_modified;
   std::uint64_t files = 0;
   std::string etag;                    ///< of the index, with its quotes
   std::string repo;                    ///< the file `repo` as it stands in the index
