@@ -229,23 +229,48 @@ void unname_archive(const std::string& folder, const stored_archive& a, bool asi
   }
 }
 
+namespace {
+
+// Whether what `errno` says is about us, not about the file: it says nothing of that.
+bool is_passing(int code) {
+  return code == EMFILE || code == ENFILE || code == ENOMEM || code == EINTR;
+}
+
+// Whether it is a file of that size that can be opened, as far as anybody can tell now.
+bool may_serve(const std::string& path, std::uint64_t size) {
+  struct stat s {};
+  if (::lstat(path.c_str(), &s) != 0 || !S_ISREG(s.st_mode)) return false;
+  if (static_cast<std::uint64_t>(s.st_size) != size) return false;
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return is_passing(errno);
+  ::close(file);
+  return true;
+}
+
+bool has_bytes_of(const std::stop_token& stop, const std::string& path, const stored_archive& a) {
+  try {
+    archive_reading reading(path);
+    while (reading.step() != 0) {
+      if (stop.stop_requested()) return true;  // nobody will use it
+    }
+    return reading.finish().hashes == a.hashes;
+  } catch (const error&) {  // of the disk: then it is another name's turn
+    return false;
+  }
+}
+
+}  // namespace
+
 recovery recover_archive(std::stop_token stop, std::string folder, stored_archive a) {
   const std::string first = folder + "/" + a.key().path();
   struct stat s {};
   const bool is_there = ::lstat(first.c_str(), &s) == 0;
   if (!is_there && errno != ENOENT) fail("cannot look at " + first);
-  if (is_there && S_ISREG(s.st_mode) && static_cast<std::uint64_t>(s.st_size) == a.size) {
-    return recovery::there;
-  }
+  if (may_serve(first, a.size)) return recovery::there;
   for (const hash_kind kind : order) {
     const std::string path = folder + "/" + a.hashes[static_cast<std::size_t>(kind)].path();
-    if (::lstat(path.c_str(), &s) != 0 || !S_ISREG(s.st_mode)) continue;
-    if (static_cast<std::uint64_t>(s.st_size) != a.size) continue;
-    archive_reading reading(path);
-    while (reading.step() != 0) {
-      if (stop.stop_requested()) return recovery::there;  // nobody waits any more
-    }
-    if (reading.finish().hashes != a.hashes) continue;
+    if (!may_serve(path, a.size) || !has_bytes_of(stop, path, a)) continue;
+    if (stop.stop_requested()) return recovery::there;  // nobody waits any more
     name_archive(folder, path, a.hashes);
     return recovery::there;
   }

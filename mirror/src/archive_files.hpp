@@ -75,8 +75,8 @@ bool name_archive(const std::string& folder,
 enum class recovery : std::uint8_t { there, missing, damaged };
 
 /// Gives an archive all its names again where one of them has its bytes; else takes all away, and
-/// keeps what stands in its place as FOLDER/damaged/<sha256>. A file that is as long as it was is
-/// taken for it.
+/// keeps what stands in its place as FOLDER/damaged/<sha256>. A file that can be opened and is as
+/// long as it was is taken for it.
 recovery recover_archive(std::stop_token stop, std::string folder, stored_archive a);
 
 /// Takes the names away, those that are of the same file as the first. With `aside` the file is

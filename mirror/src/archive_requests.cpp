@@ -65,6 +65,7 @@ promise<opened_archive> open_stored(archive_core_ptr c, stored_archive a) {
         o.is_gone = !is_there;
       } catch (const error& e) {
         failed += std::string("; ") + e.what();
+        is_mended = true;  // as far as it can be
       }
     }
     if (!o.is_gone && !is_mended) continue;

@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <string>
@@ -100,6 +101,53 @@ TEST_CASE("a stored archive that is cut short is never served, but fetched again
   CHECK(p.status().store.damaged == 1);
   CHECK_THAT(p.logged, Contains(p.stored(p.sum) + " has 50 bytes, not 50000"));
   CHECK(files_in(p.cache() + "/damaged") == 1);
+}
+
+namespace {
+
+// Root may read everything: such a process is nobody for a while.
+class without_rights {
+public:
+  explicit without_rights(const temp_folder& folder) {
+    if (!is_root_) return;
+    folder.run("chown -R 65534 .");
+    REQUIRE(::seteuid(65534) == 0);
+  }
+  ~without_rights() {
+    if (is_root_) static_cast<void>(::seteuid(0));
+  }
+  without_rights(const without_rights&) = delete;
+  without_rights& operator=(const without_rights&) = delete;
+
+private:
+  const bool is_root_ = ::geteuid() == 0;
+};
+
+}  // namespace
+
+TEST_CASE("a stored archive that may not be read is set aside and fetched again",
+          "[mirror][archives]") {
+  stored_place p;
+  fs::permissions(p.stored(p.sum), fs::perms::none);
+  const fs::path aside = fs::path(p.cache()) / "damaged";
+  SECTION("it can be moved") {
+    const without_rights nobody(p.folder());
+    CHECK(p.get(p.sum).body == p.bytes);
+    CHECK(fs::exists(aside / archive_hash::parse(p.sum)->hex()));
+  }
+  SECTION("it can be moved later") {
+    std::ofstream(aside) << "no folder";
+    const without_rights nobody(p.folder());
+    CHECK(p.get(p.sum).status == 503);
+    CHECK_THAT(p.logged, Contains("; cannot move " + p.stored(p.sum) + " aside: "));
+    CHECK(p.status().present == 1);
+    fs::remove(aside);
+    CHECK(p.get(p.sum).body == p.bytes);
+  }
+  CHECK_THAT(p.logged, Contains("cannot open " + p.stored(p.sum) + ": permission denied"));
+  CHECK(p.upstream->asked("/a") == 2);
+  CHECK(p.status().store.damaged == 1);
+  CHECK(fs::hard_link_count(p.stored(p.sum)) == 3);
 }
 
 TEST_CASE("a lost archive that cannot be fetched is one that is missing", "[mirror][archives]") {
