@@ -117,7 +117,11 @@ std::string paused_text(const std::vector<paused_host>& hosts) {
 
 std::string archives_card(const archive_status& a) {
   const std::size_t named = a.catalogue.archives;
-  std::string html = "<section id=\"archives\" class=\"card\"><h2>Archives</h2>";
+  std::string html = fmt::format("<section id=\"archives\" class=\"card{}\"><h2>Archives</h2>",
+                                 a.fault.empty() ? "" : " trouble");
+  if (!a.fault.empty()) {
+    html += "<p>They cannot be used: " + html_escaped(a.fault) + "</p>";
+  }
   if (a.is_known && named != 0) {
     html += bar(std::min(1.0, static_cast<double>(a.present) / static_cast<double>(named)));
     html += fmt::format(

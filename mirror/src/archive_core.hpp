@@ -49,6 +49,7 @@ struct archive_core {
   download_queue queue;
   rate_budget rate;          ///< of all downloads
   kept_failures remembered;  ///< of before the restart, not looked at yet
+  std::string fault;  ///< why it could not be opened; empty: it could, or is being
   http::file_cache files;
   scope* running = nullptr;
   auto_event wake;

@@ -116,6 +116,7 @@ archive_status archive_service::status() const {
   const archive_core& c = *core_;
   archive_status s;
   s.is_open = c.is_compared;
+  s.fault = c.fault;
   s.is_known = c.is_known;
   s.offline = c.options.offline;
   s.on_demand = c.options.skip_download;

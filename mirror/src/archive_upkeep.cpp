@@ -59,7 +59,8 @@ promise<> open_store(archive_core_ptr c) {
     try {
       store = co_await std::move(opening);
     } catch (const std::exception& e) {
-      c->log(log_level::error, std::string("cannot use the archives: ") + e.what());
+      c->fault = e.what();
+      c->log(log_level::error, "cannot use the archives: " + c->fault);
     }
     if (store != nullptr) break;
     promise<> rest = sleep_for(open_again);
@@ -85,6 +86,7 @@ promise<> open_store(archive_core_ptr c) {
   }
   promise<> loaded = load_known_failures(c);
   co_await loaded;
+  c->fault.clear();
   c->store = std::move(store);  // only now: what is missing is compared with both
 }
 

@@ -45,6 +45,7 @@ std::string archives_json(const archive_status& s) {
     paused.push_back({{"host", h.name}, {"seconds", h.left.count()}});
   }
   const json all{{"open", s.is_open},
+                 {"fault", s.fault.empty() ? json() : json(s.fault)},
                  {"known", s.is_known},
                  {"offline", s.offline},
                  {"archives", s.catalogue.archives},

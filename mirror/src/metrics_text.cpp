@@ -145,6 +145,8 @@ void write_state(writer& w, const service_status& s) {
 }
 
 void write_archives(writer& w, const archive_status& a) {
+  w.single("mirror_archives_open", "gauge", "1 when the store of archives has been opened.",
+           a.is_open ? 1 : 0);
   w.single("mirror_archives_present", "gauge", "Archives that packages name and that are here.",
            a.present);
   w.single("mirror_archives_waiting", "gauge", "Archives that wait to be fetched.", a.waiting);

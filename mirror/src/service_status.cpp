@@ -25,6 +25,11 @@ json or_null(const std::optional<std::chrono::sys_seconds>& value) {
   return value.has_value() ? json(iso_time(*value)) : json(nullptr);
 }
 
+json archive_json(const std::optional<archive_status>& a) {
+  if (!a) return nullptr;
+  return {{"open", a->is_open}, {"fault", a->fault.empty() ? json() : json(a->fault)}};
+}
+
 json package_json(const package_status& p) {
   if (!p.is_known) return nullptr;
   return {{"opam_files", p.opam_files},
@@ -105,6 +110,7 @@ std::string to_json(const service_status& s) {
                   {"files", or_null(s.index.files)},
                   {"etag", or_null(s.index.etag)}};
   out["packages"] = package_json(s.packages);
+  out["archives"] = archive_json(s.archives);
   out["memory"] = {{"rss_bytes", or_null(s.memory.rss_bytes)},
                    {"peak_rss_bytes", or_null(s.memory.peak_rss_bytes)}};
   out["disk"] = {{"kept_bytes", or_null(s.disk.kept_bytes)},

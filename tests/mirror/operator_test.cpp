@@ -182,6 +182,7 @@ TEST_CASE("Prometheus takes the metrics", "[mirror][operator]") {
   CHECK(metrics.field("Content-Type") == "text/plain; version=0.0.4; charset=utf-8");
   CHECK_THAT(metrics.body,
              Contains("fermata_http_requests_total{endpoint=\"repo\",code=\"2xx\"} 1\n") &&
+                 Contains("fermata_mirror_archives_open 1\n") &&
                  Contains("fermata_http_requests_total{endpoint=\"other\",code=\"4xx\"} 1\n") &&
                  Contains("fermata_mirror_ready 1\n") &&
                  Contains("fermata_mirror_updates_total 1\n"));
@@ -194,6 +195,25 @@ TEST_CASE("Prometheus takes the metrics", "[mirror][operator]") {
   const run_result checked = s.loop.run([&] { return run_command(std::move(c), given); });
   CHECK(checked.out + checked.err == "");
   CHECK(checked.status.is_success());
+}
+
+TEST_CASE("why the archives cannot be used is shown", "[mirror][operator]") {
+  const temp_folder folder;
+  make_repository(folder);
+  folder.write("data/cache", "no folder\n");
+  service_options options = options_with_data(folder);
+  options.archives.folder = options.data_directory + "/cache";
+  const std::string why = "cannot make the folder " + options.archives.folder;
+  site s(std::move(options));
+  CHECK_THAT(s.wait_for("error"), StartsWith("error cannot use the archives: " + why));
+  CHECK_THAT(s.get("/status").body, Contains("<p>They cannot be used: " + why + ": "));
+  for (const char* path : {"/status.json", "/archives.json"}) {
+    nlohmann::json told = nlohmann::json::parse(s.get(path).body);
+    if (told.contains("archives") && told["archives"].is_object()) told = told["archives"];
+    CHECK(told["open"] == false);
+    CHECK_THAT(told["fault"].get<std::string>(), StartsWith(why + ": "));
+  }
+  CHECK_THAT(s.get("/metrics").body, Contains("\nfermata_mirror_archives_open 0\n"));
 }
 
 TEST_CASE("what the dashboard and the manual ask Prometheus for is there", "[mirror][operator]") {

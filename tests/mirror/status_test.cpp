@@ -78,7 +78,7 @@ TEST_CASE("status.json has null where nothing is known", "[mirror][status]") {
         R"("loop":{"policy":"budget=500","looks":0,"longest_gap_us":null,)"
         R"("longest_gap_cpu_us":null,"longest_gap_site":null},)"
         R"("index":{"bytes":null,"files":null,"etag":null},)"
-        R"("packages":null,)"
+        R"("packages":null,"archives":null,)"
         R"("memory":{"rss_bytes":null,"peak_rss_bytes":null},)"
         R"("disk":{"kept_bytes":null,"free_bytes":null,"total_bytes":null},)"
         R"("error":{"message":null,"since":null,"tries":null,"next_try":null},)"
@@ -89,7 +89,10 @@ TEST_CASE("status.json has null where nothing is known", "[mirror][status]") {
 }
 
 TEST_CASE("status.json has every value under its name", "[mirror][status]") {
-  CHECK(to_json(known()) ==
+  service_status s = known();
+  s.archives.emplace();
+  s.archives->fault = "cannot <make> it";
+  CHECK(to_json(s) ==
         R"({"version":"0.1.0","state":"updating","ready":true,)"
         R"("remote":"git://example.org/repo.git",)"
         R"("commit":"97014be61691efb695da5de8e860cba5d74fa1f5",)"
@@ -102,6 +105,7 @@ TEST_CASE("status.json has every value under its name", "[mirror][status]") {
         R"("packages":{"opam_files":18793,"unavailable":21,"archives":11478,"alternatives":77,)"
         R"("without_checksum":15,"version_control":4,"refused":0,"faults":1,)"
         R"("fault_list":["packages/a/a.1/opam:3:7: a <bad> string"],"conflict_list":[]},)"
+        R"("archives":{"open":false,"fault":"cannot <make> it"},)"
         R"("memory":{"rss_bytes":31300000,"peak_rss_bytes":44100000},)"
         R"("disk":{"kept_bytes":3800000,"free_bytes":12000000000,"total_bytes":64000000000},)"
         R"("error":{"message":"cannot <do> \"it\"","since":"1970-01-01T00:00:00Z","tries":3,)"

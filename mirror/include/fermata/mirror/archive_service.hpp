@@ -105,6 +105,7 @@ struct archive_status {
   static constexpr std::size_t most_listed = 20;
 
   bool is_open = false;   ///< the store has been looked at
+  std::string fault;      ///< why it cannot be opened; empty: it can
   bool is_known = false;  ///< the catalogue has been read
   bool offline = false;
   bool on_demand = false;  ///< only what is asked for is fetched
