@@ -38,6 +38,10 @@ struct archive_core {
   void look_at(const archive_hash& key);
   /// What is stored no more: all that it was wanted as.
   void look_at_all_of(const stored_archive& gone);
+  /// Where the catalogue has been read and compared.
+  void note_complete() {
+    if (is_known && is_compared) complete.set();
+  }
   [[nodiscard]] bool is_fetching() const { return running != nullptr && !running->is_cancelled(); }
   void log(log_level level, const std::string& text) const { loop.log(level, "archives", text); }
 
@@ -55,6 +59,7 @@ struct archive_core {
   auto_event wake;
   bool is_known = false;
   bool is_compared = false;  ///< all that is wanted with what is stored
+  event complete;            ///< both: what is named by nothing is so
   std::size_t unseen = 0;    ///< archives that are to be compared yet, some counted twice
   check_report checking;
   std::uint64_t saved_changes = 0;  ///< of the queue's, that are on disk
@@ -85,7 +90,8 @@ promise<> take_update(archive_core_ptr c, catalogue_update update);
 promise<> open_store(archive_core_ptr c);
 /// Verifies what is stored, until it is cancelled. It may fail: the downloads go on.
 promise<> keep_checking(archive_core_ptr c);
-/// Removes what nobody names any more, until it is cancelled.
+/// Removes what nobody names any more, as soon as that is known and then again and again, until it
+/// is cancelled.
 promise<> keep_collecting(archive_core_ptr c);
 /// Writes what is known of sizes and failures when it has changed, until it is cancelled.
 promise<> keep_known(archive_core_ptr c);

@@ -155,6 +155,7 @@ promise<> look_at_all(archive_core_ptr c) {
   promise<> forgotten = forget_others(c);
   co_await forgotten;
   c->is_compared = true;
+  c->note_complete();
   c->wake.set();
 }
 
@@ -170,6 +171,7 @@ promise<> take_update(archive_core_ptr c, catalogue_update update) {
   c->unseen = 0;
   promise<> forgotten = forget_others(c);
   co_await forgotten;
+  c->note_complete();
   c->wake.set();
 }
 

@@ -150,28 +150,40 @@ promise<> keep_checking(archive_core_ptr c) {
   }
 }
 
+namespace {
+
+promise<> collect_once(archive_core_ptr c) {
+  auto named = [c](const stored_archive& a) {
+    return std::any_of(a.hashes.begin(), a.hashes.end(),
+                       [&c](const archive_hash& h) { return c->catalogue.has(h); });
+  };
+  auto wanted = [c](const archive_hash& name) { return c->queue.find(name) != nullptr; };
+  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  promise<std::size_t> collecting = c->store->collect(std::move(named), c->options.keep, now);
+  try {
+    const std::size_t removed = co_await collecting;
+    if (removed > 0) {
+      c->log(log_level::info, "collected archives=" + std::to_string(removed));
+    }
+    promise<std::size_t> dropping = c->store->drop_partial(std::move(wanted));
+    const std::size_t dropped = co_await dropping;
+    if (removed + dropped > 0) c->wake.set();  // there may be room now
+  } catch (const std::exception& e) {
+    c->log(log_level::warn, e.what());
+  }
+}
+
+}  // namespace
+
 promise<> keep_collecting(archive_core_ptr c) {
+  co_await c->complete.wait();
   for (;;) {
+    promise<> collected = collect_once(c);
+    co_await collected;
+    // A cancel is lost where it reaches what is about to end.
+    if (!c->is_fetching()) co_return;
     promise<> rest = sleep_for(c->options.collect_interval);
     co_await rest;
-    if (!c->is_known) continue;
-    auto named = [c](const stored_archive& a) {
-      return std::any_of(a.hashes.begin(), a.hashes.end(),
-                         [&c](const archive_hash& h) { return c->catalogue.has(h); });
-    };
-    auto wanted = [c](const archive_hash& name) { return c->queue.find(name) != nullptr; };
-    const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-    promise<std::size_t> collecting = c->store->collect(std::move(named), c->options.keep, now);
-    try {
-      const std::size_t removed = co_await collecting;
-      if (removed > 0) {
-        c->log(log_level::info, "collected archives=" + std::to_string(removed));
-      }
-      promise<std::size_t> dropping = c->store->drop_partial(std::move(wanted));
-      co_await dropping;
-    } catch (const std::exception& e) {
-      c->log(log_level::warn, e.what());
-    }
   }
 }
 
