@@ -134,16 +134,13 @@ std::string archives_card(const archive_status& a) {
   }
   std::string rows = row(
       "Stored", fmt::format("{} in {}", human_bytes(a.store.bytes), with_commas(a.store.archives)));
-  if (a.store.quota_bytes != 0) {
-    rows += row("Quota", human_bytes(a.store.quota_bytes) + (a.store.is_full ? ", full" : ""));
-  } else if (a.store.is_full) {
-    rows += row("Disk", "full");
-  }
+  if (a.store.quota_bytes != 0) rows += row("Quota", human_bytes(a.store.quota_bytes));
+  rows += row_if("Without room", a.without_room);
   rows += row("Given to clients", with_commas(a.hits));
   rows += row_if("Fetched for them", a.fetched) + row_if("Not there", a.misses);
   if (a.full_for.count() > 0) {
     rows +=
-        row("Downloads", "stand still for want of room, a try in " + human_duration(a.full_for));
+        row("Downloads", "stand still: the disk is full, a try in " + human_duration(a.full_for));
   }
   if (a.store.partial != 0) {
     rows += row("Partly here", fmt::format("{} in {}", human_bytes(a.store.partial_bytes),

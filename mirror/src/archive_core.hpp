@@ -49,11 +49,11 @@ struct archive_core {
   event_loop& loop;
   const archive_catalogue& catalogue;
   std::unique_ptr<archive_store> store;  // null until it is open
+  std::string fault;  ///< why it could not be opened; empty: it could, or is being
   std::optional<http::client> client;
   download_queue queue;
   rate_budget rate;          ///< of all downloads
   kept_failures remembered;  ///< of before the restart, not looked at yet
-  std::string fault;  ///< why it could not be opened; empty: it could, or is being
   http::file_cache files;
   scope* running = nullptr;
   auto_event wake;

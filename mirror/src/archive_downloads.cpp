@@ -113,7 +113,7 @@ void start_asked(const archive_core_ptr& c) {
 
 promise<> keep_downloading(archive_core_ptr c) {
   for (;;) {
-    while (c->queue.wake_one(c->loop.now())) co_await maybe_pause(look_cost);
+    while (c->queue.wake_one(c->loop.now(), c->store->room())) co_await maybe_pause(look_cost);
     const bool may_start = !c->options.offline && !c->options.skip_download;
     while (may_start) {
       const auto key = c->queue.next(c->loop.now());

@@ -139,6 +139,7 @@ archive_status archive_service::status() const {
   s.full_for = c.queue.full_for(now);
   for (const auto& [reason, keys] : c.queue.failures()) {
     failure_group g{reason, keys.size(), {}};
+    if (reason == store_full_reason) s.without_room = keys.size();
     for (const archive_hash& key : keys) {
       if (g.examples.size() == archive_status::most_listed) break;
       const download& d = *c.queue.find(key);

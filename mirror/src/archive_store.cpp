@@ -10,7 +10,9 @@
 #include <fermata/promise/pause.hpp>
 #include <fermata/promise/sleep.hpp>
 
+#include <algorithm>
 #include <charconv>
+#include <limits>
 #include <map>
 #include <utility>
 
@@ -130,6 +132,13 @@ store_counts archive_store::counts() const noexcept {
   store_counts c = parts_->counts;
   c.unverified = parts_->unverified.size();
   return c;
+}
+
+std::uint64_t archive_store::room() const noexcept {
+  const store_counts& c = parts_->counts;
+  if (c.quota_bytes == 0) return std::numeric_limits<std::uint64_t>::max();
+  const std::uint64_t used = c.bytes + parts_->under_way - c.partial_bytes;
+  return c.quota_bytes - std::min(c.quota_bytes, used);
 }
 
 std::chrono::sys_seconds archive_store::last_check() const noexcept { return parts_->checked; }

@@ -25,7 +25,7 @@ std::string failures_path(const archive_core& c) { return c.options.folder + "/f
 // What failed under other ones may succeed now.
 std::string settings_of(const archive_options& o) {
   std::string text = o.allow_file ? "file " : "";
-  text += std::to_string(o.largest_bytes);
+  text += std::to_string(o.largest_bytes) + " " + std::to_string(o.quota_bytes);
   // Not their passwords: a new one makes nobody try at once, but it is in no file of ours.
   for (const std::string& base : o.upstream_caches) text += " " + git_mem::without_secrets(base);
   return text;
@@ -215,6 +215,7 @@ promise<kept_failures> known_failures(archive_core_ptr c) {
     f.reason = d.why.reason;
     f.text = d.why.text;
     f.is_lasting = d.why.is_lasting;
+    f.needed_bytes = d.why.needed_bytes;
     f.tries = d.tries;
     f.since = d.since;
     f.next_try = wall;

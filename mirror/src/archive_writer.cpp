@@ -6,6 +6,7 @@
 
 #include <fermata/promise/detach.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace fermata::mirror {
@@ -21,7 +22,8 @@ archive_store::writer::writer(writer&& other) noexcept
       state_(std::move(other.state_)),
       name_(std::exchange(other.name_, std::nullopt)),
       origin_(std::exchange(other.origin_, {})),
-      counted_(std::exchange(other.counted_, 0)) {}
+      counted_(std::exchange(other.counted_, 0)),
+      reserved_(std::exchange(other.reserved_, 0)) {}
 
 archive_store::writer& archive_store::writer::operator=(writer&& other) noexcept {
   std::swap(store_, other.store_);
@@ -29,12 +31,13 @@ archive_store::writer& archive_store::writer::operator=(writer&& other) noexcept
   std::swap(name_, other.name_);
   std::swap(origin_, other.origin_);
   std::swap(counted_, other.counted_);
+  std::swap(reserved_, other.reserved_);
   return *this;
 }
 
 // The file is closed, and removed unless it is kept, on the pool where there still is one.
 archive_store::writer::~writer() {
-  if (counted_ > 0) store_->parts_->under_way -= counted_;
+  if (reserved_ > 0) store_->parts_->under_way -= reserved_;
   if (name_) store_->parts_->writing.erase(*name_);
   if (state_ == nullptr) return;
   try {
@@ -61,6 +64,7 @@ promise<archive_store::writer> archive_store::begin(std::optional<archive_hash> 
     if (n == 0) break;
     w.state_->size += n;
     w.counted_ += n;
+    w.reserved_ += n;
     parts_->under_way += n;
     w.origin_ = w.state_->file.origin();
   }
@@ -79,14 +83,26 @@ promise<> archive_store::writer::keep(archive_origin from) {
   if (is_kept) origin_ = std::move(from);
 }
 
+void archive_store::writer::expect(std::uint64_t size) {
+  if (size <= reserved_) return;
+  parts& p = *store_->parts_;
+  const std::uint64_t used = p.counts.bytes + p.under_way - reserved_;  // by others
+  const std::uint64_t quota = p.counts.quota_bytes;
+  const std::uint64_t left = quota - std::min(quota, used);
+  if (quota > 0 && size > left) {
+    p.counts.is_full = true;
+    throw store_full("no room for " + std::to_string(size) + " bytes: the quota of " +
+                         std::to_string(quota) + " has " + std::to_string(left) + " left",
+                     size);
+  }
+  p.under_way += size - reserved_;
+  reserved_ = size;
+}
+
 promise<> archive_store::writer::write(http::shared_bytes piece) {
   parts& p = *store_->parts_;
   const std::uint64_t n = piece.size();
-  if (p.counts.quota_bytes > 0 && p.counts.bytes + p.under_way + n > p.counts.quota_bytes) {
-    p.counts.is_full = true;
-    throw store_full("the quota of " + std::to_string(p.counts.quota_bytes) + " bytes is used up");
-  }
-  p.under_way += n;
+  expect(counted_ + n);
   counted_ += n;
   const auto write = [](std::shared_ptr<state> s, http::shared_bytes bytes) {
     s->file.write(bytes.view());
@@ -102,7 +118,8 @@ promise<> archive_store::writer::write(http::shared_bytes piece) {
 }
 
 promise<> archive_store::writer::rewind() {
-  store_->parts_->under_way -= std::exchange(counted_, 0);
+  store_->parts_->under_way -= std::exchange(reserved_, 0);
+  counted_ = 0;
   state_->size = 0;
   origin_ = archive_origin();
   const auto rewind = [](std::shared_ptr<state> s) { s->file.rewind(); };
@@ -124,7 +141,8 @@ promise<stored_archive> archive_store::writer::finish(std::vector<archive_hash> 
     throw;
   }
   parts& p = *store_->parts_;
-  p.under_way -= std::exchange(counted_, 0);
+  p.under_way -= std::exchange(reserved_, 0);
+  counted_ = 0;
   p.counts.is_full = false;
   p.put(a);
   co_return a;

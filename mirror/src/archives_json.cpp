@@ -56,6 +56,7 @@ std::string archives_json(const archive_status& s) {
                  {"stored_bytes", s.store.bytes},
                  {"quota_bytes", s.store.quota_bytes},
                  {"full", s.store.is_full},
+                 {"without_room", s.without_room},
                  {"full_for_seconds", s.full_for.count()},
                  {"partial", s.store.partial},
                  {"partial_bytes", s.store.partial_bytes},

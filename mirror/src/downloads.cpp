@@ -69,6 +69,7 @@ void download_queue::restore(const wanted_archive& a, kept_failure known, time_p
   d->why.reason = std::move(known.reason);
   d->why.text = std::move(known.text);
   d->why.is_lasting = known.is_lasting;
+  d->why.needed_bytes = known.needed_bytes;
   d->since = known.since;
   // Clocks may have been set meanwhile.
   const auto wall = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
@@ -79,7 +80,11 @@ void download_queue::restore(const wanted_archive& a, kept_failure known, time_p
 void download_queue::schedule(const archive_hash& key, download& d, time_point when) {
   d.now = download::state::failed;
   d.next_try = when;
-  schedule_.emplace(when, key);
+  if (d.why.needed_bytes == 0) {
+    schedule_.emplace(when, key);
+  } else {
+    by_need_.emplace(d.why.needed_bytes, key);
+  }
   by_reason_[d.why.reason].insert(key);
 }
 
@@ -90,6 +95,7 @@ void download_queue::put(const archive_hash& key, download& d) {
 
 void download_queue::unschedule(const archive_hash& key, download& d) {
   schedule_.erase({d.next_try, key});
+  by_need_.erase({d.why.needed_bytes, key});
   const auto group = by_reason_.find(d.why.reason);
   if (group == by_reason_.end()) return;
   group->second.erase(key);
@@ -101,6 +107,7 @@ void download_queue::drop(const archive_hash& key) {
   if (at == all_.end() || at->second->now == download::state::active) return;
   if (at->second->now == download::state::failed) unschedule(key, *at->second);
   if (at->second->tries > 0) ++changes_;
+  return_room(*at->second);
   if (at->second->is_asked) {
     take_from_asked(key, *at->second);
     at->second->end.resolve();
@@ -220,6 +227,7 @@ void download_queue::succeed(const archive_hash& key) {
   if (d.tries > 0) ++changes_;
   hosts_[d.host].unreachable = 0;
   full_until_ = {};
+  return_room(d);
   all_.erase(key);
 }
 
@@ -238,6 +246,7 @@ void download_queue::pause(host& h, const fetch_failure& why, time_point now) co
 }
 
 std::chrono::nanoseconds download_queue::delay_of(const download& d) const {
+  if (d.why.needed_bytes > 0) return pause_of_full;  // sooner where there is room
   const auto doublings = static_cast<int>(std::min<std::size_t>(d.tries - 1, 30));
   const auto longest = static_cast<double>(limits_.longest_delay.count());
   double delay = std::ldexp(static_cast<double>(limits_.first_delay.count()), doublings);
@@ -255,25 +264,37 @@ void download_queue::fail(const archive_hash& key, fetch_failure why, time_point
   }
   d.why = std::move(why);
   ++changes_;
+  return_room(d);
   schedule(key, d, now + delay_of(d));
   pause(hosts_[d.host], d.why, now);
-  if (d.why.reason == store_full_reason) full_until_ = now + pause_of_full;
+  const bool is_full = d.why.reason == store_full_reason && d.why.needed_bytes == 0;
+  if (is_full) full_until_ = now + pause_of_full;
   leave(key, d);
 }
 
-bool download_queue::wake_one(time_point now) {
-  std::optional<archive_hash> key;
-  while (!retried_.empty() && !key) {
+std::optional<archive_hash> download_queue::next_retried() {
+  while (!retried_.empty()) {
     const auto group = by_reason_.find(*retried_.begin());
-    if (group == by_reason_.end()) {
-      retried_.erase(retried_.begin());
-    } else {
-      key = *group->second.begin();
-    }
+    if (group != by_reason_.end()) return *group->second.begin();
+    retried_.erase(retried_.begin());
   }
-  if (!key && !schedule_.empty() && schedule_.begin()->first <= now) {
-    key = schedule_.begin()->second;
-  }
+  return std::nullopt;
+}
+
+std::optional<archive_hash> download_queue::next_due(time_point now, std::uint64_t room) {
+  if (!schedule_.empty() && schedule_.begin()->first <= now) return schedule_.begin()->second;
+  if (by_need_.empty()) return std::nullopt;
+  const auto [needed, key] = *by_need_.begin();
+  if (needed > room - std::min(room, promised_)) return std::nullopt;
+  find(key)->promised = needed;
+  promised_ += needed;
+  return key;
+}
+
+// While the disk is full, those that failed for another reason stay what they are.
+bool download_queue::wake_one(time_point now, std::uint64_t room) {
+  std::optional<archive_hash> key = next_retried();
+  if (!key && full_until_ <= now) key = next_due(now, room);
   if (!key) return false;
   download& d = *find(*key);
   unschedule(*key, d);
@@ -283,7 +304,7 @@ bool download_queue::wake_one(time_point now) {
 
 std::optional<time_point> download_queue::next_time(time_point now) const {
   std::optional<time_point> first;
-  if (!schedule_.empty()) first = schedule_.begin()->first;
+  if (!schedule_.empty()) first = std::max(schedule_.begin()->first, full_until_);
   if (active_.size() >= own_jobs()) return first;
   for (const auto& [name, h] : hosts_) {
     const time_point free = std::max(h.paused_until, full_until_);

@@ -38,10 +38,11 @@ struct download {
   time_point began{};
   time_point next_try{};
   fetch_progress progress;
-  std::uint64_t number = 0;  ///< another one for each that is made
-  std::size_t askers = 0;    ///< requests that wait for it
-  bool is_asked = false;     ///< it waits to be tried before others
-  promise<> ended;           ///< of the try under way or asked for: it resolves however that ends
+  std::uint64_t promised = 0;  ///< bytes of the room that it was woken for
+  std::uint64_t number = 0;    ///< another one for each that is made
+  std::size_t askers = 0;      ///< requests that wait for it
+  bool is_asked = false;       ///< it waits to be tried before others
+  promise<> ended;             ///< of the try under way or asked for: it resolves however that ends
   resolver<> end;
 };
 
@@ -58,9 +59,10 @@ struct download_limits {
 };
 
 /// Shape:  hosts take turns, each with at most `per_host` downloads; one that asks for it, or does
-///         not answer, is left alone for a while; so are all where there is no room for what they
-///         send. Failed ones wait until their time. What a client asks for comes first, in its
-///         order, also where the host is left alone; the bounds hold for it too.
+///         not answer, is left alone for a while; so are all where the disk is full. Failed ones
+///         wait until their time, those that the quota has no room for until it has: others go on.
+///         What a client asks for comes first, in its order, also where the host is left alone; the
+///         bounds hold for it too.
 /// Pauses: never; below 5 us each, but for `status` functions.
 /// Thread: loop.
 class download_queue {
@@ -95,14 +97,14 @@ public:
   /// Nothing will start any more: nobody has to wait for it.
   void forget_asked();
 
-  /// Makes one failed download wait that is due by now, or that `retry` was asked for; false: there
-  /// is none.
-  bool wake_one(time_point now);
+  /// Makes one failed download wait that is due by now, that `retry` was asked for, or that fits
+  /// into `room`, the smallest first; false: there is none.
+  bool wake_one(time_point now, std::uint64_t room);
   /// When `wake_one` or `next` may give something again, where nothing else happens.
   [[nodiscard]] std::optional<time_point> next_time(time_point now) const;
   std::size_t retry(std::string_view reason);
   [[nodiscard]] std::vector<paused_host> paused(time_point now) const;
-  /// Nothing starts for so long, because the last that came found no room; 0: it does.
+  /// Nothing starts for so long, because the last that came found the disk full; 0: it does.
   [[nodiscard]] std::chrono::seconds full_for(time_point now) const;
 
   [[nodiscard]] const table& all() const noexcept { return all_; }
@@ -110,7 +112,7 @@ public:
   [[nodiscard]] std::uint64_t changes() const noexcept { return changes_; }
   [[nodiscard]] const std::set<archive_hash>& active() const noexcept { return active_; }
   [[nodiscard]] std::size_t asked() const noexcept { return asked_.size(); }
-  [[nodiscard]] std::size_t failed() const noexcept { return schedule_.size(); }
+  [[nodiscard]] std::size_t failed() const noexcept { return schedule_.size() + by_need_.size(); }
   [[nodiscard]] const std::map<std::string, std::set<archive_hash>, std::less<>>& failures() const {
     return by_reason_;
   }
@@ -129,6 +131,9 @@ private:
   void unschedule(const archive_hash& key, download& d);
   [[nodiscard]] std::chrono::nanoseconds delay_of(const download& d) const;
   void leave(const archive_hash& key, download& d);
+  void return_room(download& d) { promised_ -= std::exchange(d.promised, 0); }
+  [[nodiscard]] std::optional<archive_hash> next_retried();
+  [[nodiscard]] std::optional<archive_hash> next_due(time_point now, std::uint64_t room);
   download& make(const archive_hash& key);
   static void promise_end(download& d);
   // What downloads that nobody asks for may take.
@@ -144,7 +149,9 @@ private:
   std::deque<archive_hash> asked_;  // exactly those that say so
   std::string turn_;                // the host that was served last
   time_point full_until_{};
-  std::set<std::pair<time_point, archive_hash>> schedule_;
+  std::set<std::pair<time_point, archive_hash>> schedule_;    // failed ones that have a time,
+  std::set<std::pair<std::uint64_t, archive_hash>> by_need_;  // and those that need room
+  std::uint64_t promised_ = 0;  // of the room, to those that were woken for it and have not ended
   std::map<std::string, std::set<archive_hash>, std::less<>> by_reason_;
   std::set<std::string, std::less<>> retried_;  // reasons
   std::uint64_t changes_ = 0;

@@ -17,6 +17,7 @@ using git_mem::without_secrets;  // for whatever is shown or kept
 
 constexpr int most_resumes = 5;
 constexpr const char* reason_too_large = "too large";
+constexpr const char* reason_over_quota = "larger than the quota";
 constexpr const char* reason_protocol = "protocol";
 constexpr std::chrono::seconds longest_retry_after{3600};
 
@@ -80,14 +81,6 @@ fetch_failure failure_of(const http::client_response& r, const std::string& url)
   return f;
 }
 
-fetch_failure too_large(const std::string& url, std::uint64_t most) {
-  fetch_failure f;
-  f.reason = reason_too_large;
-  f.text = "cannot get " + url + ": it has more than " + std::to_string(most) + " bytes";
-  f.is_lasting = true;
-  return f;
-}
-
 // What a resumed transfer shows the server: a strong entity tag, or the date.
 std::string validator_of(const http::client_response& r) {
   const auto etag = r.headers.find("ETag");
@@ -104,6 +97,24 @@ struct fetch {
   rate_budget& rate;
   fetch_progress& progress;
 };
+
+// Throws where no archive may have so many bytes, however much room there is.
+void check_size(const fetch& f, const std::string& url, std::uint64_t bytes) {
+  fetch_failure why;
+  why.is_lasting = true;
+  if (bytes > f.options.largest_bytes) {
+    why.reason = reason_too_large;
+    why.text = "cannot get " + url + ": it has more than " +
+               std::to_string(f.options.largest_bytes) + " bytes";
+    throw fetch_failed(why);
+  }
+  if (f.options.quota_bytes > 0 && bytes > f.options.quota_bytes) {
+    why.reason = reason_over_quota;
+    why.text = "cannot get " + url + ": it has more bytes than the quota for all archives, " +
+               std::to_string(f.options.quota_bytes);
+    throw fetch_failed(why);
+  }
+}
 
 http::client_request request_for(const fetch& f, const std::string& url) {
   http::client_request r(url);
@@ -150,14 +161,16 @@ promise<> transfer(fetch f, http::client_request r, archive_store::writer& w) {
   co_await marking;
   f.progress.bytes = w.size();
   f.progress.total = response.body.length();
-  if (f.progress.total) *f.progress.total += w.size();
+  if (f.progress.total) {
+    *f.progress.total += w.size();
+    check_size(f, url, *f.progress.total);
+    w.expect(*f.progress.total);
+  }
   for (;;) {
     promise<http::shared_bytes> reading = response.body.read();
     http::shared_bytes piece = co_await std::move(reading);
     if (piece.empty()) co_return;
-    if (piece.size() > f.options.largest_bytes - std::min(w.size(), f.options.largest_bytes)) {
-      throw fetch_failed(too_large(url, f.options.largest_bytes));  // with what was kept
-    }
+    check_size(f, url, w.size() + piece.size());  // with what was kept
     const std::chrono::nanoseconds wait = f.rate.take(piece.size(), event_loop::current().now());
     promise<> writing = w.write(std::move(piece));
     co_await writing;
@@ -204,7 +217,8 @@ promise<std::optional<stored_archive>> try_url(fetch f,
       co_return stored;
     } catch (const fetch_failed& e) {
       why = e.why;
-      const bool is_of_no_use = why.reason == reason_too_large || why.reason == reason_protocol;
+      const bool is_of_no_use = why.reason == reason_too_large || why.reason == reason_over_quota ||
+                                why.reason == reason_protocol;
       if (!is_of_no_use) co_return std::nullopt;
       is_again = is_again && why.reason == reason_protocol;
     } catch (const archive_mismatch& e) {
@@ -277,12 +291,16 @@ promise<stored_archive> fetch_archive(http::client& client,
   } catch (const store_full& e) {
     first = fetch_failure();
     first->reason = store_full_reason;
-    first->text = e.what();
+    first->text = "cannot store " + git_mem::without_secrets(what.urls.front()) + ": " + e.what();
+    first->needed_bytes = e.needed_bytes;
     is_full = true;
   }
-  if (is_full) {  // what is whole goes before what may never be
+  if (is_full) {
     promise<> rewinding = w.rewind();
     co_await rewinding;
+  }
+  // What is whole goes before what may never be, where that makes room for it.
+  if (is_full && first->needed_bytes <= store.room()) {
     auto nobodys = [](const archive_hash&) { return false; };
     promise<std::size_t> dropping = store.drop_partial(std::move(nobodys));
     co_await dropping;

@@ -17,7 +17,7 @@
 
 namespace fermata::mirror {
 
-/// The reason of those for which there is no room.
+/// The reason of those for which there is no room now.
 constexpr std::string_view store_full_reason = "store full";
 
 /// Why an archive could not be had.
@@ -26,6 +26,7 @@ struct fetch_failure {
   std::string text;
   bool is_lasting = false;                  ///< hardly worth another try soon
   std::chrono::nanoseconds retry_after{0};  ///< as the server asked
+  std::uint64_t needed_bytes = 0;           ///< it waits until the store has so many left
 };
 
 /// What is being tried.

@@ -40,6 +40,7 @@ void read_line(const json& j, kept_failures& into) {
   f.reason = j.at("reason");
   f.text = j.at("text");
   f.is_lasting = j.at("lasting");
+  f.needed_bytes = j.value("needed", std::uint64_t{0});  // none by an earlier version
   f.tries = j.at("tries");
   f.since = time_of(j.at("since"));
   f.next_try = time_of(j.at("next_try"));
@@ -95,6 +96,7 @@ void save_failures(const std::string& path,
                        {"reason", f.reason},
                        {"text", f.text.substr(0, 1024)},
                        {"lasting", f.is_lasting},
+                       {"needed", f.needed_bytes},
                        {"tries", f.tries},
                        {"since", f.since.time_since_epoch().count()},
                        {"next_try", f.next_try.time_since_epoch().count()}}));

@@ -22,6 +22,7 @@ struct kept_failure {
   std::string reason;
   std::string text;
   bool is_lasting = false;
+  std::uint64_t needed_bytes = 0;  ///< of the store; 0: it waits for its time
   std::size_t tries = 0;
   std::chrono::sys_seconds since;
   std::chrono::sys_seconds next_try;

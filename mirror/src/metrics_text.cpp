@@ -151,8 +151,10 @@ void write_archives(writer& w, const archive_status& a) {
            a.present);
   w.single("mirror_archives_waiting", "gauge", "Archives that wait to be fetched.", a.waiting);
   w.single("mirror_archives_failed", "gauge", "Archives whose last download failed.", a.failed);
+  w.single("mirror_archives_without_room", "gauge", "Of them, those that wait for room.",
+           a.without_room);
   w.single("mirror_archives_full_for_seconds", "gauge",
-           "How long no download begins by itself for want of room.", a.full_for.count());
+           "How long no download begins by itself because the disk is full.", a.full_for.count());
   w.head("mirror_archive_failures", "gauge", "Of them by reason.");
   for (const failure_group& g : a.failures) {
     w.value("mirror_archive_failures", fmt::format("reason=\"{}\"", label_text(g.reason)), g.count);

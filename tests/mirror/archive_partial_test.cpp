@@ -138,7 +138,7 @@ TEST_CASE("the quota counts what is kept, and nobody's is dropped", "[mirror][st
   store_ptr store = open(loop, folder.path(), options);
   loop.run([&] { return write_half(*store, sha512); });
   store = open(loop, folder.path(), options);
-  CHECK(put_in(loop, *store, {"hello"}, {}) == "the quota of 7 bytes is used up");
+  CHECK(put_in(loop, *store, {"hello"}, {}) == "no room for 5 bytes: the quota of 7 has 4 left");
   const auto drop = [&](bool wanted) {
     std::size_t removed = 0;
     loop.run([&]() -> promise<> {

@@ -187,7 +187,7 @@ TEST_CASE("a full store says so, and takes what fits", "[mirror][store]") {
   options.quota_bytes = 8;
   const store_ptr store = open(loop, folder.path(), options);
   CHECK(put_in(loop, *store, {"hello"}, {}) == "5");
-  CHECK(put_in(loop, *store, {"four"}, {}) == "the quota of 8 bytes is used up");
+  CHECK(put_in(loop, *store, {"four"}, {}) == "no room for 4 bytes: the quota of 8 has 3 left");
   CHECK(store->counts().is_full);
   CHECK(put_in(loop, *store, {"abc"}, {}) == "3");
   CHECK_FALSE(store->counts().is_full);

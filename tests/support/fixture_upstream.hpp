@@ -29,6 +29,7 @@ public:
     slow,        ///< in pieces of 1000 bytes with 20 ms between them
     cut,         ///< half of it, then the connection ends; always
     cut_once,    ///< the same, but the next request gets what it asks for
+    endless,     ///< whole, but nobody is told how long that is
     misled,      ///< whole, but who asks for a part gets another one
     wrong,       ///< another last byte
     hanging,     ///< nothing comes
@@ -136,6 +137,10 @@ private:
       case manner::cut:  // slowly, so that whoever asks has seen the head by then
         co_return stream(bytes, here, bytes.size() / 8 + 1, bytes.size() / 2,
                          std::chrono::milliseconds(20));
+      case manner::endless:
+        other = stream(bytes, here, 1000, bytes.size(), std::chrono::milliseconds(0));
+        other.stream_bytes.reset();
+        co_return other;
       case manner::misled:
         if (!r.find_header("Range")) break;
         other = stream(bytes, here, 1000, bytes.size(), std::chrono::milliseconds(0));

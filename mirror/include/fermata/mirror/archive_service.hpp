@@ -118,7 +118,8 @@ struct archive_status {
   batch_status batch;
   std::vector<download_status> active;
   std::vector<paused_host> paused;
-  std::chrono::seconds full_for{0};  ///< for want of room no download begins by itself
+  std::size_t without_room = 0;      ///< of those failed: they wait for room in the store
+  std::chrono::seconds full_for{0};  ///< no download begins by itself: the disk is full
   std::vector<failure_group> failures;
   std::uint64_t downloaded = 0;
   std::uint64_t downloaded_bytes = 0;

@@ -49,10 +49,13 @@ public:
   using error::error;
 };
 
-/// The quota, or the disk, is full.
+/// There is no room.
 class store_full : public error {
 public:
   using error::error;
+  /// In the quota for one archive that others may be smaller than.
+  store_full(const std::string& what, std::uint64_t needed) : error(what), needed_bytes(needed) {}
+  std::uint64_t needed_bytes = 0;  ///< by it, as far as is known; 0: the disk is full, for all
 };
 
 struct store_options {
@@ -111,6 +114,9 @@ public:
   /// Where it is, whether or not it is there.
   [[nodiscard]] std::string path_of(const archive_hash& hash) const;
   [[nodiscard]] store_counts counts() const noexcept;
+  /// What the quota has left for archives on their way in that have no room yet. What was kept of
+  /// others counts as left: it can be dropped.
+  [[nodiscard]] std::uint64_t room() const noexcept;
 
   /// An archive on its way in. Dropped before `finish` it leaves nothing, but for `keep`.
   class writer {
@@ -118,6 +124,9 @@ public:
     writer(writer&&) noexcept;
     writer& operator=(writer&&) noexcept;
     ~writer();
+    /// It will have so many bytes: room is kept for them.
+    /// Throws: `store_full`.
+    void expect(std::uint64_t size);
     /// One call at a time. Rejects: `store_full`.
     promise<> write(http::shared_bytes piece);
     [[nodiscard]] std::uint64_t size() const noexcept;
@@ -141,7 +150,8 @@ public:
     std::shared_ptr<state> state_;
     std::optional<archive_hash> name_;
     archive_origin origin_;
-    std::uint64_t counted_ = 0;  // of the store's bytes under way
+    std::uint64_t counted_ = 0;   // written, or being so
+    std::uint64_t reserved_ = 0;  // of the store's bytes under way; not below `counted_`
   };
   /// With a name it begins with what was kept under that, which is hashed first, and is without one
   /// where another writer has it. The quota counts what is kept.
