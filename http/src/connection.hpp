@@ -54,7 +54,10 @@ private:
   promise<response> ask_handler();
   promise<response> wait_beside_client(promise<response> asked);
   promise<response> stop_watching_after(promise<response> asked);
+  promise<bool> send_watched_stream(response r, bool chunked);
+  promise<> stop_watching();
   promise<> watch_client();
+  [[nodiscard]] bool awaits_client() const;
   promise<bool> send(response r);
   promise<bool> send_and_tell(response r, time_point began);
   promise<> send_bytes(shared_bytes bytes);
@@ -90,7 +93,8 @@ private:
   promise<> writing_;
   promise<shared_bytes> reading_body_;
   promise<response> handling_;  // while it is pending
-  promise<> watching_;          // beside it
+  promise<bool> streaming_;     // a stream that ends with its client, likewise
+  promise<> watching_;          // beside one of them
   promise<std::size_t> reading_ahead_;
   std::chrono::nanoseconds body_patience_{0};  // left of body_time, for a body that is streamed
   std::uint64_t body_since_ = 0;               // bytes of it since that was renewed

@@ -90,7 +90,9 @@ promise<bool> connection::send(response r) {
   if (!bodiless && !asked.is_head()) {
     if (r.stream) {
       const bool chunked = facts.chunked;
-      const bool whole = co_await send_stream(std::move(r), chunked);
+      promise<bool> sending = r.ends_with_client ? send_watched_stream(std::move(r), chunked)
+                                                 : send_stream(std::move(r), chunked);
+      const bool whole = co_await sending;
       if (!whole) co_return false;
     } else if (r.file) {
       co_await send_file_part(std::move(*r.file));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Clients that leave while a handler is pending.
+// Clients that leave while a handler is pending, or a stream for them alone.
 //
 // The end of a client stands behind what it has pipelined, so that is read ahead into the parser's
 // buffer, which nobody else touches meanwhile; where it is full we look no further. A handler that
@@ -39,19 +39,45 @@ promise<response> connection::stop_watching_after(promise<response> asked) {
     static_cast<void>(asked.error());  // it is given on below
   }
   handling_ = promise<response>();
-  if (watching_) {
-    // Of a read it is the read alone that is cancelled: what has come by then is kept.
-    if (reading_ahead_.is_pending()) {
-      cancel(reading_ahead_);
-    } else {
-      cancel(watching_);
-    }
-    co_await watching_;
-    watching_ = promise<>();
-  }
+  co_await stop_watching();
   if (stop) std::rethrow_exception(stop);
   co_return co_await std::move(asked);
 }
+
+promise<> connection::stop_watching() {
+  if (!watching_) co_return;
+  // Of a read it is the read alone that is cancelled: what has come by then is kept.
+  if (reading_ahead_.is_pending()) {
+    cancel(reading_ahead_);
+  } else {
+    cancel(watching_);
+  }
+  co_await watching_;
+  watching_ = promise<>();
+}
+
+// As a handler: but what is cancelled is the source, or the write that it waits for.
+promise<bool> connection::send_watched_stream(response r, bool chunked) {
+  std::exception_ptr failed;
+  bool whole = false;
+  streaming_ = send_stream(std::move(r), chunked);
+  if (!is_streamed_ || body_over_) watching_ = watch_client();
+  try {
+    whole = co_await streaming_;
+  } catch (...) {
+    failed = std::current_exception();
+  }
+  streaming_ = promise<bool>();
+  co_await stop_watching();
+  if (left_) {
+    cut_ = true;
+    co_return false;
+  }
+  if (failed) std::rethrow_exception(failed);
+  co_return whole;
+}
+
+bool connection::awaits_client() const { return handling_ || streaming_; }
 
 promise<> connection::watch_client() {
   try {
@@ -62,7 +88,7 @@ promise<> connection::watch_client() {
       const std::size_t size = co_await reading_ahead_;
       parser_.commit(size);
       core_.counters.received_bytes += size;
-      if (!handling_) co_return;
+      if (!awaits_client()) co_return;
       if (size == 0) break;
     }
     co_await sleep_for(core_.options.half_closed_time);
@@ -70,9 +96,9 @@ promise<> connection::watch_client() {
     co_return;
   } catch (const error&) {  // a reset
   }
-  if (!handling_) co_return;
+  if (!awaits_client()) co_return;
   left_ = true;
-  cancel(handling_);
+  handling_ ? cancel(handling_) : cancel(streaming_);
 }
 
 void connection::note_left(time_point began) {

@@ -69,6 +69,7 @@ http::response stream_status(const std::shared_ptr<service_core>& core, const ht
   out.headers.add("Content-Type", "text/event-stream");
   out.headers.add("Cache-Control", "no-store");
   out.headers.add("X-Accel-Buffering", "no");  // nginx would hold events back
+  out.ends_with_client = true;
   auto v = std::make_shared<viewer>(core, view_of(*core, r));
   out.stream = [v] { return next_event(v); };
   return out;

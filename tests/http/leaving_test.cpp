@@ -50,6 +50,11 @@ promise<response> wait_for_ever(bool* was_cancelled) {
   co_return response();
 }
 
+promise<shared_bytes> give_after_a_second(std::string piece) {
+  co_await fermata::sleep_for(1s);
+  co_return shared_bytes(std::move(piece));
+}
+
 promise<> until_active(const server& s, std::uint64_t requests = 1) {
   while (s.counters().active_requests < requests) co_await fermata::pause();
 }
@@ -236,4 +241,68 @@ TEST_CASE("a handler that has read a streamed body hears when its client leaves"
   });
   CHECK(was_cancelled);
   CHECK(s.counters().abandoned == 1);
+}
+
+TEST_CASE("a stream that is for its client alone ends with it", "[http][leaving]") {
+  test_loop loop(options_of_run());
+  server_options o = fixed_date();
+  o.half_closed_time = 10s;
+  bool was_cancelled = false;
+  int given = 0;
+  const auto handle = [&](const request& r) {
+    response out;
+    out.ends_with_client = r.path() == "/watched";
+    out.stream = [&]() -> promise<shared_bytes> {
+      if (given++ == 0) return ready(shared_bytes(std::string("first")));
+      return wait_for_ever(&was_cancelled).map([](const response&) { return shared_bytes(); });
+    };
+    return ready(std::move(out));
+  };
+  server s(handle, std::move(o));
+  SECTION("which closes") {
+    loop.run([&]() -> promise<> {
+      client c(s);
+      co_await c.send(get("/watched"));
+      co_await c.some();
+      c.stream->close();
+      co_await c.served;
+    });
+  }
+  SECTION("which ends its side, behind what it has pipelined") {
+    loop.run([&]() -> promise<> {
+      client c(s);
+      co_await c.send(get("/watched") + get("/next"));
+      co_await c.stream->shutdown();
+      co_await c.served;
+    });
+  }
+  CHECK(was_cancelled);
+  CHECK(given == 2);
+  CHECK(s.counters().active_connections == 0);
+  CHECK(s.counters().handler_failures == 0);
+}
+
+TEST_CASE("a stream that ends before its client leaves the connection as it was",
+          "[http][leaving]") {
+  test_loop loop(options_of_run());
+  const auto handle = [](const request& r) {
+    response out = text_response(200, r.path());
+    if (r.path() != "/watched") return ready(std::move(out));
+    out.ends_with_client = true;
+    out.stream = [given = 0]() mutable { return give_after_a_second(given++ == 0 ? "first" : ""); };
+    return ready(std::move(out));
+  };
+  server s(handle, fixed_date());
+  loop.run([&]() -> promise<> {
+    client c(s);
+    co_await c.send(get("/watched"));
+    std::string all;
+    while (!all.ends_with("0\r\n\r\n")) {
+      const std::string piece = co_await c.some();
+      all += piece;
+    }
+    co_await c.send(get("/next"));
+    const std::string next = co_await c.some();
+    CHECK(next == plain("200 OK", "/next"));
+  });
 }

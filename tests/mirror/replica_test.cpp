@@ -5,6 +5,7 @@
 
 #include <fermata/mirror/service_replica.hpp>
 #include <fermata/promise/loop_thread.hpp>
+#include <fermata/promise/sleep.hpp>
 
 #include <catch2/catch.hpp>
 #include <netinet/in.h>
@@ -122,6 +123,39 @@ TEST_CASE("the status page is live through a replica", "[mirror][loops]") {
     got.append(piece, 0, n);
   }
   CHECK_THAT(got, Contains("Content-Type: text/event-stream\r\n"));
+}
+
+namespace {
+
+promise<std::string> look_once(std::uint16_t port) {
+  promise<std::unique_ptr<byte_stream>> connecting =
+      tcp_connect("127.0.0.1", port, connect_options());
+  const std::unique_ptr<byte_stream> viewer = co_await std::move(connecting);
+  promise<> asked = write_text(*viewer, request_text("GET", "/status/events", ""));
+  co_await asked;
+  promise<> ended = viewer->shutdown();
+  co_await ended;
+  promise<std::string> reading = read_to_end(*viewer, std::size_t{1} << 20);
+  try {
+    co_return co_await std::move(reading);
+  } catch (const error& e) {  // it is cut: this page has no end
+    co_return e.what();
+  }
+}
+
+}  // namespace
+
+TEST_CASE("who leaves the live status page is let go", "[mirror][loops]") {
+  const temp_folder folder;
+  make_repository(folder);
+  site s(options_for(folder));
+  s.wait_for("served");
+  replica_site second(s);
+  const auto look_at = [&s](std::uint16_t port) {
+    s.loop.run([port] { return with_timeout(std::chrono::minutes(1), look_once(port)); });
+  };
+  CHECK_NOTHROW(look_at(s.port()));
+  CHECK_NOTHROW(look_at(second.port));
 }
 
 TEST_CASE("fermata-mirror serves from several loops, and stops", "[mirror][program]") {

@@ -48,6 +48,9 @@ struct response {
   /// How much `stream` will give; none: sent in chunks, or up to the end of the connection (1.0).
   std::optional<std::uint64_t> stream_bytes;
   bool close = false;  ///< end the connection after this response
+  /// Of a stream that is of use to a client that is there alone: it ends as a pending handler does
+  /// whose client has left, also where that has ended its side alone.
+  bool ends_with_client = false;
 };
 
 /// `text` as text/plain in UTF-8.

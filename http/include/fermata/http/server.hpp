@@ -12,7 +12,8 @@
 /// Leaving:  the promise of a handler whose client has gone is cancelled: at once after a reset,
 ///           after `half_closed_time` where the client has ended its side, for then it may be
 ///           reading yet. What is pipelined behind the request stays for later. The promise is
-///           left alone where others wait for it too.
+///           left alone where others wait for it too. `response::ends_with_client` is for streams
+///           that are to end so; others end when a write fails.
 /// Pauses:   after each request and each piece of 64 KiB; connections run in the prompt class.
 /// Thread:   loop.
 /// Lifetime: the loop outlives the server; handlers may be called until the server is gone and
