@@ -181,6 +181,7 @@ TEST_CASE("while the disk is full nothing begins, and what failed is told as wha
   o.first_delay = std::chrono::milliseconds(1);
   o.jitter = 0;
   place p(o);
+  p.wait_for([](const archive_status& s) { return s.is_open; });  // its folder is there
   std::optional<small_disk> disk;
   p.change_while_down = [&] { disk.emplace(p.options().folder); };
   p.restart();
@@ -188,7 +189,6 @@ TEST_CASE("while the disk is full nothing begins, and what failed is told as wha
     std::cout << "skipped: a file system that is full\n";
     return;
   }
-  p.publish();
   p.add("a.1", "/a", std::string(1'000'000, 'a'));
   p.publish();
   p.wait_for([](const archive_status& s) { return s.full_for.count() > 0; });
