@@ -27,7 +27,7 @@ namespace {
 promise<> list_level(snapshot_ptr from, object_id tree, output& out) {
   promise<object> reading = get_object(from, tree);
   const object content = co_await std::move(reading);
-  tree_reader entries(content.bytes());
+  tree_reader entries(content);
   while (const std::optional<tree_entry> e = entries.next()) {
     out.write(tree_line(e->mode, e->id, e->name));
   }

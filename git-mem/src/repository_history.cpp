@@ -20,7 +20,7 @@ constexpr std::uint64_t commit_limit_bytes = std::uint64_t{16} << 20;
 struct open_tree {
   explicit open_tree(object t, std::size_t path) : tree(std::move(t)), path_size(path) {}
   object tree;
-  tree_reader entries{tree.bytes()};  // the bytes stay where they are when the object moves
+  tree_reader entries{tree};
   std::size_t path_size;
 };
 

@@ -15,33 +15,11 @@ namespace fermata::git_mem {
 
 namespace {
 
-[[noreturn]] void bad(std::size_t at, const std::string& why) {
-  throw failure(reason::corrupt, "tree byte " + std::to_string(at) + ": " + why);
-}
-
 std::string octal(std::uint32_t bits) {
   std::array<char, 11> text{};
   const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), bits, 8);
   static_cast<void>(error);  // 32 bits fit
   return {text.data(), end};
-}
-
-// Old programs wrote all the bits of stat. As git does, the kind and one of them are looked at.
-file_mode to_mode(std::uint32_t bits, std::size_t at) {
-  constexpr std::uint32_t kind = 0170000;
-  constexpr std::uint32_t runs = 0100;
-  switch (bits & kind) {
-    case 0040000:
-      return file_mode::tree;
-    case 0100000:
-      return (bits & runs) != 0 ? file_mode::executable : file_mode::file;
-    case 0120000:
-      return file_mode::symlink;
-    case 0160000:
-      return file_mode::submodule;
-    default:
-      bad(at, "mode " + octal(bits) + " is none of git's");
-  }
 }
 
 }  // namespace
@@ -146,22 +124,45 @@ bool is_safe_name(std::string_view name) noexcept {
   return plain || (!is_git_on_ntfs(name) && !is_git_on_hfs(name));
 }
 
+void tree_reader::refuse(std::size_t at, const std::string& why) const {
+  const std::string which = id_.is_zero() ? std::string() : "tree " + id_.hex() + ": ";
+  throw failure(reason::corrupt, which + "tree byte " + std::to_string(at) + ": " + why);
+}
+
+// Old programs wrote all the bits of stat. As git does, the kind and one of them are looked at.
+file_mode tree_reader::to_mode(std::uint32_t bits, std::size_t at) const {
+  constexpr std::uint32_t kind = 0170000;
+  constexpr std::uint32_t runs = 0100;
+  switch (bits & kind) {
+    case 0040000:
+      return file_mode::tree;
+    case 0100000:
+      return (bits & runs) != 0 ? file_mode::executable : file_mode::file;
+    case 0120000:
+      return file_mode::symlink;
+    case 0160000:
+      return file_mode::submodule;
+    default:
+      refuse(at, "mode " + octal(bits) + " is none of git's");
+  }
+}
+
 std::optional<tree_entry> tree_reader::next() {
   if (at_ == content_.size()) return std::nullopt;
   const std::size_t began = at_;
   std::uint32_t bits = 0;
   for (;;) {  // zeros in front do not count
-    if (at_ == content_.size()) bad(began, "it ends inside an entry");
+    if (at_ == content_.size()) refuse(began, "it ends inside an entry");
     const std::uint8_t c = content_[at_++];
     if (c == ' ' && at_ > began + 1) break;
-    if (c < '0' || c > '7' || bits > 0077777) bad(began, "its mode is no octal number");
+    if (c < '0' || c > '7' || bits > 0077777) refuse(began, "its mode is no octal number");
     bits = bits * 8 + (c - '0');
   }
   const auto* const name = reinterpret_cast<const char*>(content_.data() + at_);
   const std::string_view rest(name, content_.size() - at_);
   const std::size_t length = rest.find('\0');
   if (length == std::string_view::npos || rest.size() - length - 1 < object_id::size_bytes) {
-    bad(began, "it ends inside an entry");
+    refuse(began, "it ends inside an entry");
   }
   tree_entry e;
   e.mode = to_mode(bits, began);
@@ -170,12 +171,12 @@ std::optional<tree_entry> tree_reader::next() {
   e.id = object_id::from_bytes(content_.data() + at_);
   at_ += object_id::size_bytes;
   if (!is_safe_name(e.name)) {
-    bad(began, "the name \"" + printable(e.name, 80) + "\" is not allowed");
+    refuse(began, "the name \"" + printable(e.name, 80) + "\" is not allowed");
   }
   const bool is_tree = e.mode == file_mode::tree;
   if (!last_name_.empty() && detail::tree_order(last_name_, last_is_tree_, e.name, is_tree) !=
                                  std::strong_ordering::less) {
-    bad(began, "\"" + printable(e.name, 80) + "\" is out of order");
+    refuse(began, "\"" + printable(e.name, 80) + "\" is out of order");
   }
   last_name_ = e.name;
   last_is_tree_ = is_tree;

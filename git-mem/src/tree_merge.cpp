@@ -35,7 +35,7 @@ std::strong_ordering order_of(const std::optional<tree_entry>& a,
 void tree_merge::side::open(std::optional<object> t) {
   if (!t) return;
   tree = std::move(t);
-  entries.emplace(tree->bytes());
+  entries.emplace(*tree);
   advance();
 }
 

@@ -55,7 +55,7 @@ void path_finder::work::unit(cost_ns& cost) {
     if (r.state != step_state::done) return;
     tree = reader->take();
     reader.reset();
-    entries.emplace(tree->bytes());
+    entries.emplace(*tree);
     return;
   }
   while (rest.starts_with('/')) rest.remove_prefix(1);
@@ -199,7 +199,7 @@ const tree_walk::entry* tree_walk::work::unit(cost_ns& cost) {
     if (r.state != step_state::done) return nullptr;
     object tree = reader->take();
     reader.reset();
-    const tree_reader entries(tree.bytes());  // the bytes stay where they are when the object moves
+    const tree_reader entries(tree);
     stack.push_back({std::move(tree), entries, path.size()});
     return nullptr;
   }

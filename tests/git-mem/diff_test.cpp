@@ -126,7 +126,8 @@ TEST_CASE("a diff of what is missing, no tree or damaged says which object", "[g
   auto damaged = std::make_shared<snapshot>();
   damaged->packs.push_back(analyse(p.finish()).pack);
   const object_id tree = damaged->packs[0]->entry(0).id;
-  CHECK(error_of(damaged, object_id(), tree) == "tree byte 0: the name \"..\" is not allowed");
+  CHECK(error_of(damaged, object_id(), tree) ==
+        "tree " + tree.hex() + ": tree byte 0: the name \"..\" is not allowed");
 }
 
 TEST_CASE("a diff pauses between its steps and visits", "[git_mem][diff]") {

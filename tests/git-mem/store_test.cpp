@@ -215,11 +215,11 @@ TEST_CASE("libgit2 reads commits and trees through git_view", "[git_mem][tree]")
 
 TEST_CASE("names that must never reach a file are refused with their place", "[git_mem][tree]") {
   const object_id x = blob_id("x");
-  for (const std::string name : {"..", ".", ".git", ".GIT", "a/b"}) {
-    CHECK(walk_tree(tree_line("100644", name, x)).error ==
-          "tree byte 0: the name \"" + name + "\" is not allowed");
+  for (const std::string name : {"..", ".", ".git", ".GIT", "a/b", ""}) {
+    const std::string tree = tree_line("100644", name, x);
+    CHECK(walk_tree(tree).error == "tree " + tree_id(tree).hex() + ": tree byte 0: the name \"" +
+                                       name + "\" is not allowed");
   }
-  CHECK(walk_tree(tree_line("100644", "", x)).error == "tree byte 0: the name \"\" is not allowed");
   const std::string inner = tree_line("100644", "..", x);
   builder b;
   b.object(builder::blob, "x");
@@ -227,21 +227,24 @@ TEST_CASE("names that must never reach a file are refused with their place", "[g
   const std::string outer = tree_line("40000", "packages", tree_id(inner));
   b.object(builder::tree, outer);
   CHECK(walk(snapshot_of(analyse(b.finish()).pack), tree_id(outer)).error ==
-        "directory \"packages/\": tree byte 0: the name \"..\" is not allowed");
+        "directory \"packages/\": tree " + tree_id(inner).hex() +
+            ": tree byte 0: the name \"..\" is not allowed");
 }
 
 TEST_CASE("damaged trees are refused", "[git_mem][tree]") {
   const object_id x = blob_id("x");
   const std::string good = tree_line("100644", "a", x);
   CHECK(walk_tree(good).lines.size() == 1);
-  CHECK(walk_tree(good.substr(0, good.size() - 1)).error == "tree byte 0: it ends inside an entry");
-  CHECK(walk_tree("100644 name").error == "tree byte 0: it ends inside an entry");
-  CHECK(walk_tree(tree_line("100844", "a", x)).error == "tree byte 0: its mode is no octal number");
-  CHECK(walk_tree(tree_line("20644", "a", x)).error == "tree byte 0: mode 20644 is none of git's");
-  CHECK(walk_tree(tree_line("644", "a", x)).error == "tree byte 0: mode 644 is none of git's");
-  CHECK(walk_tree(good + good).error == "tree byte 29: \"a\" is out of order");
-  CHECK(walk_tree(tree_line("100644", "b", x) + good).error ==
-        "tree byte 29: \"a\" is out of order");
+  const auto check = [](const std::string& tree, const std::string& why) {
+    CHECK(walk_tree(tree).error == "tree " + tree_id(tree).hex() + ": tree byte " + why);
+  };
+  check(good.substr(0, good.size() - 1), "0: it ends inside an entry");
+  check("100644 name", "0: it ends inside an entry");
+  check(tree_line("100844", "a", x), "0: its mode is no octal number");
+  check(tree_line("20644", "a", x), "0: mode 20644 is none of git's");
+  check(tree_line("644", "a", x), "0: mode 644 is none of git's");
+  check(good + good, "29: \"a\" is out of order");
+  check(tree_line("100644", "b", x) + good, "29: \"a\" is out of order");
   CHECK(walk_tree(tree_line("40000", "a", x)).error ==
         "directory \"a/\": object " + x.hex() + ": it is a blob, no tree");
   CHECK(walk_tree(tree_line("100644", "a", blob_id("gone"))).error ==

@@ -5,7 +5,8 @@
 ///         unit more.
 /// Thread: any, one at a time.
 /// Throws: `failure`: reason::not_found for a path or object that is not there, reason::corrupt for
-///         a damaged tree and for names that must never reach a file or URL (`..`, `.git`, `a/b`).
+///         a damaged tree and for names that must never reach a file or URL (`..`, `.git`, `a/b`),
+///         reason::limit for what a walk refuses.
 #pragma once
 
 #include <fermata/git_mem/commit.hpp>
@@ -44,10 +45,16 @@ struct tree_entry {
 class tree_reader {
 public:
   explicit tree_reader(std::span<const std::uint8_t> content) : content_(content) {}
+  /// Errors name the tree. Its bytes stay where they are when the object moves.
+  explicit tree_reader(const object& tree) : content_(tree.bytes()), id_(tree.id) {}
   [[nodiscard]] std::optional<tree_entry> next();
 
 private:
+  [[noreturn]] void refuse(std::size_t at, const std::string& why) const;
+  [[nodiscard]] file_mode to_mode(std::uint32_t bits, std::size_t at) const;
+
   std::span<const std::uint8_t> content_;
+  object_id id_;  // zero: not known
   std::size_t at_ = 0;
   std::string_view last_name_;
   bool last_is_tree_ = false;
