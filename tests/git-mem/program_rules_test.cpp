@@ -103,6 +103,37 @@ TEST_CASE("fermata-git push looks for short names at the remote first", "[git_me
              Catch::Contains("\"refs/x/odd\" is named twice"));
 }
 
+TEST_CASE("fermata-git takes paths longer than a system does", "[git_mem][program]") {
+  const temp_folder folder;
+  folder.write("grow", R"sh(
+line() { printf '%s %s %s\t%s\n' "$@"; }
+fill() { head -c "$1" /dev/zero | tr '\0' n; }
+tip() {
+  tree=$(line 100644 blob $(echo $1 | git hash-object -w --stdin) $2 | git mktree)
+  for i in $(seq $3); do tree=$(line 040000 tree $tree $(fill 250) | git mktree); done
+  git update-ref HEAD $(git commit-tree -p HEAD -m $1 $tree)
+}
+)sh");
+  folder.run(
+      "git init -q -b main repo && cd repo && git commit -q --allow-empty -m 0 && . ../grow && "
+      "tip 1 f 40 && tip 2 f 40 && cd .. && " +
+      program() + "clone repo --depth 0 --save store && cd repo && tip 3 $(fill 60000) 20");
+  CHECK_THAT(told(folder, "fetch store repo --name-status"), Catch::EndsWith("status 0\n"));
+  check_same(folder, "ls-tree store -r HEAD", "ls-tree -r HEAD");
+  check_same(folder, "ls-tree store -r HEAD~1", "ls-tree -r HEAD~1");
+  check_same(folder, "diff store --name-status HEAD~2 HEAD~1",
+             "diff-tree -r --name-status HEAD~2 HEAD~1");
+  std::string path;
+  for (int i = 0; i < 40; ++i) path.append(250, 'n').push_back('/');
+  check_same(folder, "rev-parse store HEAD~1:" + path + "f", "rev-parse HEAD~1:" + path + "f");
+  folder.run("cd repo && . ../grow && tip 4 $(fill 60000) 23");
+  CHECK_THAT(told(folder, "fetch store repo"),
+             Catch::EndsWith(": a path of more than 65536 bytes\nstatus 1\n"));
+  folder.run(program() + "clone repo --save again");
+  CHECK_THAT(told(folder, "ls-tree again -r"),
+             Catch::EndsWith(": a path of more than 65536 bytes\nstatus 1\n"));
+}
+
 TEST_CASE("fermata-git fetches beside a commit of any size", "[git_mem][program]") {
   const temp_folder folder;
   folder.run(

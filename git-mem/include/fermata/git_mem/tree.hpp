@@ -84,8 +84,11 @@ public:
     std::chrono::nanoseconds cost{};
     const entry* found = nullptr;  ///< valid until the next step
   };
+  /// Nested directories, and bytes of a path with its slashes: what 256 names of 255 bytes need.
+  /// Git has neither bound in a bare repository. More is refused (reason::limit), also by diffs,
+  /// which fetches make.
   static constexpr std::size_t deepest = 256;
-  static constexpr std::size_t longest_path = 4096;
+  static constexpr std::size_t longest_path = 64 * 1024;
 
   /// `root` is a commit, or a tree; `path` is a directory in it, empty for all. Who also reads the
   /// files has one cache for both.
