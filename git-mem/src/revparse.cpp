@@ -48,11 +48,13 @@ struct digit_range {
 };
 
 // What follows the name, for choosing among several objects.
-enum class hint { none, commit, tree, blob, tag };
+enum class hint { none, commit, tree, blob, tag, commit_itself };
 
 promise<bool> fits(snapshot_ptr from, object_id id, hint wanted) {
   if (wanted == hint::none) co_return true;
-  if (wanted == hint::tag) co_return from->find_object(id)->type == object_type::tag;
+  const object_type own = from->find_object(id)->type;
+  if (wanted == hint::tag) co_return own == object_type::tag;
+  if (wanted == hint::commit_itself) co_return own == object_type::commit;
   const object_type type = wanted == hint::commit ? object_type::commit
                            : wanted == hint::tree ? object_type::tree
                                                   : object_type::blob;
@@ -114,6 +116,28 @@ promise<object_id> by_digits(snapshot_ptr from, std::string digits, hint wanted)
   throw ambiguous_name(text, std::move(fitting));
 }
 
+bool may_be_short(std::string_view digits) {
+  return digits.size() >= least_digits && digits.size() <= object_id::hex_digits && is_hex(digits);
+}
+
+// The digits at the end of what `git describe` prints: "v1-3-g9f2c41". Empty where it is no such.
+std::string described_digits(std::string_view name) {
+  const std::size_t at = name.rfind("-g");
+  if (at == std::string_view::npos || at == 0) return {};
+  const std::string_view digits = name.substr(at + 2);
+  return may_be_short(digits) ? std::string(digits) : std::string();
+}
+
+// As git has it: a commit where several objects have the digits; where several commits do, none.
+promise<object_id> by_description(snapshot_ptr from, std::string digits) {
+  promise<object_id> finding = by_digits(std::move(from), std::move(digits), hint::commit_itself);
+  try {
+    co_return co_await std::move(finding);
+  } catch (const ambiguous_name& a) {
+    throw failure(reason::not_found, a.what());
+  }
+}
+
 promise<object_id> by_name(snapshot_ptr from, std::string name, hint wanted) {
   if (const std::optional<object_id> id = object_id::from_hex(name)) co_return *id;
   if (name == "@") name = "HEAD";
@@ -126,9 +150,12 @@ promise<object_id> by_name(snapshot_ptr from, std::string name, hint wanted) {
     }
     co_return r->id;
   }
-  if (name.size() < least_digits || name.size() > object_id::hex_digits || !is_hex(name)) {
-    absent("no ref and no object has this name");
+  std::string described = described_digits(name);
+  if (!described.empty()) {
+    promise<object_id> commit = by_description(std::move(from), std::move(described));
+    co_return co_await std::move(commit);
   }
+  if (!may_be_short(name)) absent("no ref and no object has this name");
   promise<object_id> found = by_digits(std::move(from), std::move(name), wanted);
   co_return co_await std::move(found);
 }

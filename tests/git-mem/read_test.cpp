@@ -138,6 +138,42 @@ TEST_CASE("get_revision gives what git rev-parse gives", "[git_mem][read]") {
   CHECK(found > 100);
 }
 
+TEST_CASE("get_revision takes what git describe prints", "[git_mem][read]") {
+  const temp_folder repo;
+  fill_randomly(repo, 7, 200);
+  repo.run("git tag -a -m t v1 main~5");
+  const std::string tip = repo.output("git rev-parse main").substr(0, 40);
+  const std::string tree = repo.output("git rev-parse main^{tree}").substr(0, 40);
+  repo.run("git tag v1-g" + tip.substr(0, 7) + " main~9");  // a ref comes first
+  const snapshot_ptr s = all_of(repo);
+  std::string described = repo.output("git describe --long main");
+  described.pop_back();
+  std::vector<std::string> texts = {
+      described,          described + "~3",     described + "^{tree}",
+      "v1-g" + tip,       "x-g" + tip + "0",    "-g" + tip,
+      "x-g" + tree,       "x-gzz-g" + tip,      "v1-g" + tip.substr(0, 7),
+      "x-g" + tip + "-x", "x-g" + tip + "-gzz", "x-g" + tip.substr(0, 3)};
+  for (const std::string& line : lines_of(repo.output("git rev-list --objects main"))) {
+    texts.push_back("x-g" + line.substr(0, 4));
+  }
+  std::string all;
+  for (const std::string& text : texts) all += text + "\n";
+  repo.write(".git/asked", all);
+  const std::vector<std::string> git =
+      lines_of(repo.output("git cat-file --batch-check='%(objectname)' < .git/asked 2>/dev/null"));
+  REQUIRE(git.size() == texts.size());
+  REQUIRE(git[0] == tip);
+  int missing = 0;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const std::string ours = try_revision(s, texts[i]);
+    INFO(texts[i] << ": " << ours);
+    const bool is_missing = ours.substr(0, texts[i].size() + 3) == "\"" + texts[i] + "\":";
+    CHECK(git[i] == (is_missing ? texts[i] + " missing" : ours));
+    missing += is_missing ? 1 : 0;
+  }
+  CHECK(missing > 5);  // of the first dozen
+}
+
 TEST_CASE("get_revision says why it finds nothing", "[git_mem][read]") {
   const temp_folder repo;
   repo.run("git init -q -b main . && git commit -q --allow-empty -m one");

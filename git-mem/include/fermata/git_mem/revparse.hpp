@@ -36,10 +36,11 @@ private:
 promise<std::vector<object_id>> find_by_prefix(snapshot_ptr from, std::string digits);
 
 /// The object that `text` names, as git's rev-parse has it: a whole name, a ref (`HEAD`, `@`,
-/// `refs/...`, `main`, `v1`, `origin/main`), or 4 or more digits that only one object has; then any
-/// number of `^`, `^N`, `~N`, `^{commit}`, `^{tree}`, `^{blob}`, `^{tag}`, `^{object}`, `^{}`; then
-/// `:path`. Where several objects have the digits, what follows may tell which one is meant; else
-/// it rejects with `ambiguous_name`. Parents end where the repository is shallow.
+/// `refs/...`, `main`, `v1`, `origin/main`), what `git describe` prints (`v1-3-g9f2c41`: the commit
+/// of these digits), or 4 or more digits that only one object has; then any number of `^`, `^N`,
+/// `~N`, `^{commit}`, `^{tree}`, `^{blob}`, `^{tag}`, `^{object}`, `^{}`; then `:path`. Where
+/// several objects have the digits, what follows may tell which one is meant; else it rejects with
+/// `ambiguous_name`. Parents end where the repository is shallow.
 promise<object_id> get_revision(snapshot_ptr from, std::string text);
 
 /// The ref that a short name stands for, as git looks for it: `name`, `refs/name`, then below
