@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "object_filter.hpp"
 #include "protocol_lines.hpp"
 
 #include <fermata/git_mem/failure.hpp>
@@ -44,27 +45,6 @@ bool is_number(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), is_digit);
 }
 
-bool is_filter(std::string_view spec);
-
-// "+" between filters, whose own signs are percent-encoded.
-bool are_filters(std::string_view all) {
-  for (;;) {
-    const std::size_t plus = all.find('+');
-    std::string one;
-    for (std::string_view rest = all.substr(0, plus); !rest.empty();) {
-      int code = -1;
-      if (rest.starts_with('%') && rest.size() >= 3) {
-        std::from_chars(rest.data() + 1, rest.data() + 3, code, 16);
-      }
-      one += code < 0 ? rest.front() : static_cast<char>(code);
-      rest.remove_prefix(code < 0 ? 1 : 3);
-    }
-    if (!is_filter(one)) return false;
-    if (plus == std::string_view::npos) return true;
-    all.remove_prefix(plus + 1);
-  }
-}
-
 // What git itself takes: a server that is asked for anything else hangs up without a word.
 bool is_filter(std::string_view spec) {
   const auto value_of = [spec](std::string_view key) {
@@ -82,8 +62,10 @@ bool is_filter(std::string_view spec) {
     return *type == "commit" || *type == "tree" || *type == "blob" || *type == "tag";
   }
   if (const auto at = value_of("sparse:oid=")) return !at->empty();
-  const auto several = value_of("combine:");
-  return several && are_filters(*several);
+  const auto parts = value_of("combine:");
+  if (!parts) return false;
+  const std::vector<std::string> all = detail::split_filters(*parts);
+  return std::all_of(all.begin(), all.end(), is_filter);
 }
 
 // What the caller has typed goes into a line.

@@ -12,7 +12,7 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
+#include <deque>
 #include <utility>
 
 namespace fermata::git_mem {
@@ -48,27 +48,51 @@ raw_entry take_entry(std::string_view tree, std::size_t& at) {
   return e;
 }
 
-// Opens trees, and puts what they reach into a set.
+// Opens trees, and puts what they reach and a filter leaves into a set.
 class tree_opener {
 public:
-  tree_opener(snapshot_ptr from, object_cache& recent, const object_filter& filter)
-      : from_(std::move(from)), recent_(recent), filter_(filter) {}
+  // What is `without` is passed over. What is missing is an error but where `lenient`.
+  tree_opener(snapshot_ptr from,
+              object_cache& recent,
+              const object_filter& filter,
+              object_set& into,
+              const object_set& without,
+              bool lenient)
+      : from_(std::move(from)),
+        recent_(recent),
+        filter_(filter),
+        into_(into),
+        without_(without),
+        lenient_(lenient),
+        opened_(*from_) {}
 
-  // All below a tree that is not in `into` and not in `without`. What is missing is an error but
-  // where `lenient`.
-  promise<> open(object_id root, object_set& into, const object_set& without, bool lenient);
+  // A commit's tree, with all below it.
+  promise<> open(object_id root);
+  // A tree that somebody asked for: it is given in any case, and its entries are as deep as a
+  // commit's tree is.
+  promise<> open_given(object_id root);
+  // After all of them.
+  promise<> finish();
 
 private:
   static constexpr std::size_t seen_blocks = 64;
   static constexpr std::size_t seen_block_slots = 256;
 
   object_id& seen_slot(const object_id& id);
-  void look(const raw_entry& e, object_set& into, const object_set& without, bool lenient);
+  void look(const raw_entry& e);
+  promise<> read(object_id id);
+  promise<> descend();
 
   snapshot_ptr from_;
   object_cache& recent_;
   const object_filter& filter_;
-  std::vector<object_id> stack_;
+  object_set& into_;
+  const object_set& without_;
+  bool lenient_;
+  object_set opened_;
+  // Trees to be read. The last first, which keeps them few; where depth is limited a depth at a
+  // time, so that each is come upon first where it is least deep.
+  std::deque<object_id> found_;
   // What was looked at lately, by the low bits of its name: a tree that changes is mostly as it
   // was, and this is ten times faster than to find an object again. In blocks, each made when it is
   // used first: new pages cost up to 20 us each, and few trees use all.
@@ -88,10 +112,7 @@ object_id& tree_opener::seen_slot(const object_id& id) {
   return block[slot % seen_block_slots];
 }
 
-void tree_opener::look(const raw_entry& e,
-                       object_set& into,
-                       const object_set& without,
-                       bool lenient) {
+void tree_opener::look(const raw_entry& e) {
   const std::uint32_t kind = e.mode & mode_kind;
   if (kind == mode_submodule) return;
   object_id& seen = seen_slot(e.id);
@@ -99,7 +120,7 @@ void tree_opener::look(const raw_entry& e,
   const object_type type = kind == mode_tree ? object_type::tree : object_type::blob;
   const std::optional<object_header> h = from_->find_object(e.id);
   if (!h) {
-    if (lenient || (type == object_type::blob && filter_.drops_blob(~std::uint64_t{0}))) return;
+    if (lenient_ || (type == object_type::blob && filter_.drops_some_blobs())) return;
     throw failure(reason::not_found, "object " + e.id.hex() + ": not in the store");
   }
   if (h->type != type) {
@@ -108,35 +129,67 @@ void tree_opener::look(const raw_entry& e,
                                        std::string(type_name(type)));
   }
   seen = e.id;
-  if (without.contains(*h)) return;
-  if (type == object_type::blob && filter_.drops_blob(h->size_bytes)) return;
-  if (into.insert(*h) && type == object_type::tree) stack_.push_back(e.id);
+  if (without_.contains(*h)) return;
+  if (type == object_type::blob) {
+    if (!filter_.drops_blob(h->size_bytes)) into_.insert(*h);
+  } else if (opened_.insert(*h)) {
+    if (filter_.trees) into_.insert(*h);
+    found_.push_back(e.id);
+  }
 }
 
-promise<> tree_opener::open(object_id root,
-                            object_set& into,
-                            const object_set& without,
-                            bool lenient) {
+promise<> tree_opener::read(object_id id) {
+  promise<object> reading = get_object(from_, id, any_size, &recent_);
+  const object tree = co_await std::move(reading);
+  const std::string_view text = tree.text();
+  for (std::size_t at = 0; at < text.size();) {
+    std::size_t n = 0;
+    try {
+      for (; n < entries_at_once && at < text.size(); ++n) look(take_entry(text, at));
+    } catch (const failure& f) {
+      throw f.at("tree " + id.hex());
+    }
+    co_await maybe_pause(entry_cost * n);
+  }
+}
+
+promise<> tree_opener::descend() {
+  while (!found_.empty()) {
+    const object_id id = found_.back();
+    found_.pop_back();
+    promise<> looked = read(id);
+    co_await looked;
+  }
+}
+
+promise<> tree_opener::open(object_id root) {
   raw_entry top;
   top.mode = mode_tree;
   top.id = root;
-  look(top, into, without, lenient);
-  while (!stack_.empty()) {
-    const object_id id = stack_.back();
-    stack_.pop_back();
-    promise<object> reading = get_object(from_, id, any_size, &recent_);
-    const object tree = co_await std::move(reading);
-    const std::string_view text = tree.text();
-    for (std::size_t at = 0; at < text.size();) {
-      std::size_t n = 0;
-      try {
-        for (; n < entries_at_once && at < text.size(); ++n) {
-          look(take_entry(text, at), into, without, lenient);
-        }
-      } catch (const failure& f) {
-        throw f.at("tree " + id.hex());
-      }
-      co_await maybe_pause(entry_cost * n);
+  look(top);
+  if (filter_.tree_depth != object_filter::all) co_return;
+  promise<> descended = descend();
+  co_await descended;
+}
+
+promise<> tree_opener::open_given(object_id root) {
+  const object_header h = *from_->find_object(root);
+  if (without_.contains(h)) co_return;
+  into_.insert(h);
+  if (!filter_.enters_trees() || !opened_.insert(h)) co_return;
+  promise<> looked = read(root);
+  co_await looked;
+  if (filter_.tree_depth != object_filter::all) co_return;
+  promise<> descended = descend();
+  co_await descended;
+}
+
+promise<> tree_opener::finish() {
+  for (std::uint64_t depth = 1; depth < filter_.tree_depth && !found_.empty(); ++depth) {
+    for (std::deque<object_id> trees = std::exchange(found_, {}); !trees.empty();) {
+      promise<> looked = read(trees.front());
+      co_await looked;
+      trees.pop_front();
     }
   }
 }
@@ -148,10 +201,12 @@ struct search {
         request(r),
         recent(*from),
         commits(from, recent, r.boundary, r.have_boundary),
-        objects(std::make_shared<object_set>(*from)) {}
+        objects(std::make_shared<object_set>(*from)),
+        given_commits(*from) {}
 
   promise<> add_have(object_id id);
   promise<> add_tip(object_id id);
+  promise<> open_known();
   promise<> open_trees();
 
   snapshot_ptr from;
@@ -159,6 +214,7 @@ struct search {
   object_cache recent;
   detail::commit_painter commits;
   std::shared_ptr<object_set> objects;
+  object_set given_commits;      // the tips
   std::vector<object_id> trees;  // among the tips
 };
 
@@ -181,7 +237,10 @@ promise<> search::add_tip(object_id id) {
     const std::optional<object_header> h = from->find_object(id);
     if (!h && request.may_lack && !is_tip) co_return;  // what a tag stands for
     if (!h) throw failure(reason::not_found, "object " + id.hex() + ": not in the store");
-    if (h->type == object_type::commit) break;
+    if (h->type == object_type::commit) {
+      given_commits.insert(*h);
+      break;
+    }
     if (commits.had()->contains(*h)) co_return;
     if (h->type == object_type::tree) trees.push_back(id);
     if (h->type != object_type::tree && !objects->insert(*h)) co_return;
@@ -194,38 +253,42 @@ promise<> search::add_tip(object_id id) {
   co_await added;
 }
 
-promise<> search::open_trees() {
-  object_set& had = *commits.had();
+promise<> search::open_known() {
   const object_set nothing(*from);
   const object_filter all;
-  tree_opener known(from, recent, all);
+  tree_opener known(from, recent, all, *commits.had(), nothing, true);
   for (const auto& edge : commits.edges()) {
-    promise<> opened = known.open(edge.tree, had, nothing, true);
+    promise<> opened = known.open(edge.tree);
     co_await opened;
   }
-  const bool with_trees = request.filter.what != object_filter::leaves_out::trees;
-  tree_opener opener(from, recent, request.filter);
-  object_set left_out(*from);  // without trees: those of commits, even where a tag names one, too
+}
+
+promise<> search::open_trees() {
+  const object_set& had = *commits.had();
+  const object_filter& filter = request.filter;
+  tree_opener opener(from, recent, filter, *objects, had, request.may_lack);
+  object_set roots(*from);  // trees of commits, which are no others where a tag names one, too
   for (const auto& c : commits.wanted()) {
     if (had.contains(c.at)) continue;
-    objects->insert(c.at);
-    if (with_trees) {
-      promise<> opened = opener.open(c.tree, *objects, had, request.may_lack);
+    if (filter.commits || given_commits.contains(c.at)) objects->insert(c.at);
+    if (!trees.empty()) {
+      if (const std::optional<object_header> h = from->find_object(c.tree)) roots.insert(*h);
+    }
+    if (filter.enters_trees()) {
+      promise<> opened = opener.open(c.tree);
       co_await opened;
-    } else if (!trees.empty()) {
-      if (const std::optional<object_header> h = from->find_object(c.tree)) left_out.insert(*h);
     }
     co_await maybe_pause();
   }
   for (const object_id& id : trees) {
-    if (with_trees) {
-      promise<> opened = opener.open(id, *objects, had, request.may_lack);
+    if (!roots.contains(*from->find_object(id))) {
+      promise<> opened = opener.open_given(id);
       co_await opened;
-    } else if (const object_header h = *from->find_object(id); !left_out.contains(h)) {
-      objects->insert(h);
     }
     co_await maybe_pause();
   }
+  promise<> finished = opener.finish();
+  co_await finished;
 }
 
 promise<> find_all(search& s) {
@@ -241,39 +304,13 @@ promise<> find_all(search& s) {
   }
   promise<> walked = s.commits.run();
   co_await walked;
+  promise<> known = s.open_known();
+  co_await known;
   promise<> opened = s.open_trees();
   co_await opened;
 }
 
 }  // namespace
-
-bool object_filter::drops_blob(std::uint64_t size) const noexcept {
-  return what == leaves_out::large_blobs && size >= blob_bytes;
-}
-
-std::optional<object_filter> object_filter::parse(std::string_view text) {
-  object_filter f;
-  if (text == "tree:0") {
-    f.what = leaves_out::trees;
-    return f;
-  }
-  f.what = leaves_out::large_blobs;
-  if (text == "blob:none") return f;
-  constexpr std::string_view limit = "blob:limit=";
-  if (!text.starts_with(limit)) return std::nullopt;
-  text.remove_prefix(limit.size());
-  const char* const end = text.data() + text.size();
-  const auto [after, wrong] = std::from_chars(text.data(), end, f.blob_bytes);
-  if (wrong != std::errc()) return std::nullopt;
-  const std::string_view unit(after, static_cast<std::size_t>(end - after));
-  const std::size_t power = std::string_view("kmg").find(unit);
-  if (unit.empty()) return f;
-  if (unit.size() > 1 || power == std::string_view::npos || f.blob_bytes >> 34 != 0) {
-    return std::nullopt;
-  }
-  f.blob_bytes <<= 10 * (power + 1);
-  return f;
-}
 
 promise<reachable_objects> find_reachable(snapshot_ptr from, reachability_request request) {
   std::sort(request.boundary.begin(), request.boundary.end());

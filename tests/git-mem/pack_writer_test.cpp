@@ -223,14 +223,22 @@ TEST_CASE("find_reachable leaves out what a filter leaves out", "[git_mem][reach
     r.filter = object_filter::parse(text).value();
     return names(s, *find(s, r).found.objects);
   };
-  for (const char* text : {"blob:none", "blob:limit=100", "blob:limit=1k", "tree:0"}) {
+  for (const char* text :
+       {"blob:none", "blob:limit=100", "blob:limit=1k", "blob:limit=1K", "tree:0", "tree:1",
+        "tree:2", "tree:3", "tree:1k", "object:type=commit", "object:type=tree", "object:type=blob",
+        "object:type=tag", "combine:tree:2+blob:limit=100", "combine:object%3atype=blob+tree%3A2",
+        "combine:combine:tree:1"}) {
     CHECK(filtered(text) == h.rev_list("main --filter=" + std::string(text)));
   }
   for (const char* text :
-       {"", "blob", "tree:1", "blob:limit=", "blob:limit=1x", "blob:limit=1kk",
+       {"", "blob", "tree:", "tree:-1", "tree:x", "object:type=", "object:type=commits", "combine:",
+        "combine:tree:1+", "combine:tree:1+blob", "blob:limit=", "blob:limit=1x", "blob:limit=1kk",
         "blob:limit=99999999999999999999", "blob:limit=18446744073709551615k", "sparse:oid=main"}) {
     CHECK_FALSE(object_filter::parse(text));
   }
+  std::string deep;
+  for (int i = 0; i < 8000; ++i) deep += "combine:";
+  CHECK_FALSE(object_filter::parse(deep + "tree:1"));
 }
 
 TEST_CASE("find_reachable names what is missing or damaged", "[git_mem][reachability]") {

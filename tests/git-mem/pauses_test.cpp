@@ -375,8 +375,8 @@ push.cpp send_commands 2
 push.cpp send_pack 1
 reachability.cpp find_all 2
 reachability.cpp find_reachable 1
-reachability.cpp open 1
 reachability.cpp open_trees 2
+reachability.cpp read 1
 received_check.cpp check_history 1
 received_check.cpp find_missing 1
 repository_history.cpp merge_all 1

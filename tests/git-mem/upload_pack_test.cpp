@@ -202,16 +202,21 @@ TEST_CASE("git makes partial clones, and fetches what it lacks", "[git_mem][uplo
       "git tag -a -m t whole HEAD~2^{tree} && git tag -a -m t part HEAD~3:dir && "
       "git tag -a -m t file HEAD:dir/c1");
   f.reload();
-  for (const char* filter : {"tree:0", "blob:none", "blob:limit=3"}) {
+  for (const char* filter :
+       {"tree:0", "tree:1", "tree:2", "tree:3", "blob:none", "blob:limit=3", "object:type=commit",
+        "object:type=tree", "object:type=blob", "object:type=tag"}) {
     f.compare("git clone -q --mirror --filter=" + std::string(filter) + " $URL it");
   }
+  f.compare("git clone -q --mirror --filter=blob:limit=3 --filter=tree:2 $URL it");
+  f.compare("git clone -q --bare --filter=tree:1 $URL it", "0");
+  f.compare("git clone -q --bare --depth 2 --filter=tree:1 $URL it");
   git_server server(f.store);
   const fermata::run_result r =
-      server.attempt(f.repo, "git clone -q --bare --filter=tree:1 $URL it2");
+      server.attempt(f.repo, "git clone -q --bare --filter=sparse:oid=main:big $URL it2");
   CHECK_FALSE(r.status.is_success());
   REQUIRE(server.errors.size() == 1);
-  CHECK(server.errors.front() == "filter tree:1 is not supported");
-  CHECK(r.err.find("filter tree:1 is not supported") != std::string::npos);
+  CHECK(server.errors.front() == "filter sparse:oid=main:big is not supported");
+  CHECK_THAT(r.err, Catch::Contains("filter sparse:oid=main:big is not supported"));
 }
 
 TEST_CASE("git clones empty, unborn and shallow repositories", "[git_mem][upload_pack]") {

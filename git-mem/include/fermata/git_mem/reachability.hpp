@@ -5,8 +5,8 @@
 /// Thread:  loop.
 /// Rejects: `failure`: reason::not_found for a tip or an object that is not there, reason::corrupt
 ///          for a damaged commit, tag or tree; `cancelled`.
-/// Cost:    every commit and tree once, no blob; 5 bits an object, 28 bytes a commit, 8 MB of
-///          recent trees.
+/// Cost:    every commit and tree once, no blob; 8 bits an object, 28 bytes a commit, 8 MB of
+///          recent trees; with a `tree_depth` 20 bytes for each tree of the present depth.
 #pragma once
 
 #include <fermata/git_mem/object_set.hpp>
@@ -22,13 +22,24 @@ namespace fermata::git_mem {
 
 /// What a partial clone leaves out. Tips are given whatever they are.
 struct object_filter {
-  enum class leaves_out : std::uint8_t { nothing, large_blobs, trees };
-  leaves_out what = leaves_out::nothing;
-  std::uint64_t blob_bytes = 0;  ///< `large_blobs`: those of this size and more; 0: all
+  static constexpr std::uint64_t all = UINT64_MAX;
 
-  /// `blob:none`, `blob:limit=<n>[kmg]` or `tree:0`; nothing for all else.
+  std::uint64_t blob_bytes = all;  ///< blobs of this size and more are left out
+  std::uint64_t tree_depth = all;  ///< and what is so deep: 0 a commit's tree, 1 its entries, ...
+  bool commits = true;             ///< whether there are any, beside the tips
+  bool trees = true;
+  bool blobs = true;
+
+  /// In git's words: `blob:none`, `blob:limit=<n>[kmg]`, `tree:<depth>`, `object:type=<type>`,
+  /// `combine:<filter>+<filter>...`; nothing for all else (`sparse:oid=...`).
   [[nodiscard]] static std::optional<object_filter> parse(std::string_view text);
-  [[nodiscard]] bool drops_blob(std::uint64_t size_bytes) const noexcept;
+
+  [[nodiscard]] bool drops_blob(std::uint64_t size_bytes) const noexcept {
+    return !blobs || (drops_some_blobs() && size_bytes >= blob_bytes);
+  }
+  [[nodiscard]] bool drops_some_blobs() const noexcept { return !blobs || blob_bytes != all; }
+  /// Whether anything below commits is given.
+  [[nodiscard]] bool enters_trees() const noexcept { return tree_depth > 0 && (trees || blobs); }
 };
 
 struct reachability_request {

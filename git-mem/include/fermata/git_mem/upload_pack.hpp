@@ -3,8 +3,8 @@
 ///
 /// Shape:    protocol 2, 1 and 0, as the client asks: refs with symbolic targets and peeled tags,
 ///           negotiation in rounds, thin packs, depth, deepen-since, deepen-not, unshallow, partial
-///           clones (`blob:none`, `blob:limit=n`, `tree:0`), tags that follow. Any object of the
-///           store may be wanted by its name, as with git's protocol 2.
+///           clones (the filters of `object_filter`; others are refused), tags that follow. Any
+///           object of the store may be wanted by its name, as with git's protocol 2.
 /// Pauses:   may, after each object that is looked at or sent.
 /// Thread:   loop.
 /// Rejects:  `failure` for what the client did wrong (it is told, too, in an ERR packet or in band
