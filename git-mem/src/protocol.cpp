@@ -79,11 +79,20 @@ bool advertisement_reader::push(const pkt& p) {
   } else if (first && p.line() == "version 1") {
     result_.version = 1;
   } else if (result_.version == 2) {
+    constexpr std::size_t header_bytes = 4;  // so that empty lines come to an end, too
+    count_capabilities(header_bytes + p.payload.size());
     result_.can.add(p.line());
   } else {
     read_line(p.line());
   }
   return false;
+}
+
+void advertisement_reader::count_capabilities(std::size_t bytes) {
+  capability_bytes_ += bytes;
+  if (capability_bytes_ <= limits_.capability_bytes) return;
+  throw failure(reason::limit,
+                "capabilities of more than " + std::to_string(limits_.capability_bytes) + " bytes");
 }
 
 void advertisement_reader::read_line(std::string_view line) {
@@ -96,6 +105,7 @@ void advertisement_reader::read_line(std::string_view line) {
   const std::size_t zero = line.find('\0');
   if (zero != std::string_view::npos) {
     if (caps_read_) bad_line(line);
+    count_capabilities(line.size() - zero - 1);
     result_.can.add_all(line.substr(zero + 1));
     line = line.substr(0, zero);
   }

@@ -288,6 +288,7 @@ TEST_CASE("a fetch ends advertisements that do not end", "[git_mem][hostile_serv
   clone_options options;
   options.protocol.refs = 100;
   options.protocol.advertisement_bytes = 20'000;
+  options.protocol.capability_bytes = 10'000;
   options.protocol.progress_bytes = 1000;
   hostile h(options);
   std::string refs, caps = packets({"version 2\n"}), said;
@@ -297,7 +298,10 @@ TEST_CASE("a fetch ends advertisements that do not end", "[git_mem][hostile_serv
     said += packets({"\x02still counting\n"});
   }
   CHECK(h.error_of(hello + refs) == "too many refs");
-  CHECK(h.error_of(caps) == "advertisement of more than 20000 bytes");
+  CHECK(h.error_of(caps) == "capabilities of more than 10000 bytes");
+  std::string empty = packets({"version 2\n"});
+  for (int i = 0; i < 3000; ++i) empty += "0004";
+  CHECK(h.error_of(empty) == "capabilities of more than 10000 bytes");
   CHECK(h.error_of(answering({"packfile\n"}) + said) == "the server sends too much progress");
 }
 

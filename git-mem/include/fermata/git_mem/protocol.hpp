@@ -25,7 +25,9 @@ namespace fermata::git_mem {
 /// What an advertisement may use.
 struct protocol_limits {
   std::uint64_t refs = 1'000'000;
-  std::uint64_t advertisement_bytes = std::uint64_t{256} << 20;
+  std::uint64_t advertisement_bytes = std::uint64_t{256} << 20;  ///< mostly refs
+  std::uint64_t capability_bytes = 64
+                                   << 10;  ///< those of git's server and of hosts take below 1 KiB
   std::uint64_t shallow = 1'000'000;
   std::uint64_t acknowledgments = 1'000'000;  ///< of one answer
   std::uint64_t progress_bytes = std::uint64_t{16} << 20;
@@ -69,6 +71,7 @@ public:
   [[nodiscard]] advertisement& result() noexcept { return result_; }
 
 private:
+  void count_capabilities(std::size_t bytes);
   void read_line(std::string_view payload);
   void read_ref(std::string_view line);
   void finish();
@@ -78,6 +81,7 @@ private:
   bool started_ = false;
   bool caps_read_ = false;
   std::uint64_t bytes_ = 0;
+  std::uint64_t capability_bytes_ = 0;
   std::string guessed_head_;  // a branch that stands where HEAD does
 };
 
