@@ -22,6 +22,7 @@
 #include <functional>
 #include <map>
 #include <new>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -229,6 +230,15 @@ bool writes_files(const arguments& given) {
   return given.command == "clone" || given.command == "fetch" || given.command == "export";
 }
 
+// As with git, what a command has printed before it failed stays.
+void flush_after_failure(output& out) {
+  try {
+    out.flush();
+  } catch (const fermata::error&) {
+    return;  // what the command failed of is told
+  }
+}
+
 int run(const arguments& given) {
   fermata::loop_options options;
   options.measure_cpu = given.stats;
@@ -236,9 +246,15 @@ int run(const arguments& given) {
   output out;
   const command& what = commands().at(given.command);
   int came = 0;
-  const int status = loop.run([&] {
-    return writes_files(given) ? run_until_signal(what, given, out, came) : what(given, out);
-  });
+  int status = 0;
+  try {
+    status = loop.run([&] {
+      return writes_files(given) ? run_until_signal(what, given, out, came) : what(given, out);
+    });
+  } catch (...) {
+    flush_after_failure(out);
+    throw;
+  }
   if (came != 0) {  // as if we had not been there
     static_cast<void>(std::signal(came, SIG_DFL));
     static_cast<void>(std::raise(came));
@@ -247,10 +263,17 @@ int run(const arguments& given) {
   return status;
 }
 
-}  // namespace
+// The texts of --help and --version; a full disk is told of here, too.
+int show(const CLI::App& app, const CLI::ParseError& asked) {
+  std::ostringstream text;
+  const int status = app.exit(asked, text, text);
+  output out;
+  out.write(text.str());
+  out.flush();
+  return status;
+}
 
-int main(int argc, char** argv) {
-  std::setlocale(LC_CTYPE, "C.UTF-8");
+int parse_and_run(int argc, char** argv) {
   arguments given;
   CLI::App app(
       "Git repositories in memory: clones, checks packs, and reads what it has saved.\n"
@@ -267,14 +290,22 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    if (e.get_exit_code() == 0) return app.exit(e);
+    if (e.get_exit_code() == 0) return show(app, e);
     const bool is_unknown = argc > 1 && app.get_subcommands().empty();
     const std::string why = is_unknown ? std::string(argv[1]) + " is no command" : e.what();
     std::fprintf(stderr, "fermata-git: %s (see fermata-git --help)\n", one_line(why).c_str());
     return 2;
   }
+  return run(given);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::setlocale(LC_CTYPE, "C.UTF-8");
+  static_cast<void>(std::signal(SIGXFSZ, SIG_IGN));  // a file that may not grow: write says so
   try {
-    return run(given);
+    return parse_and_run(argc, argv);
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "fermata-git: there is not enough memory\n");
   } catch (const std::exception& e) {

@@ -174,15 +174,12 @@ promise<int> clone_command(const arguments& given, output& out) {
   store.publish(make_snapshot(store, std::move(result)));
   promise<> reclaimed = reclaim(store);
   co_await reclaimed;
-  if (given.stats) {
-    out.write(stats_line(counted, began));
-  } else {
-    out.write(what + "\n");
-  }
+  const std::string said = given.stats ? stats_line(counted, began) : what + "\n";
   if (!given.file.empty()) {
     promise<> saved = save(store, given.file);
     co_await saved;
   }
+  out.write(said);
   co_return 0;
 }
 
@@ -213,16 +210,16 @@ promise<int> fetch_command(const arguments& given, output& out) {
     out.write("an empty repository: the store stays as it was\n");
     co_return 0;
   }
+  promise<compact_report> compacting = compact(store);
+  co_await compacting;
+  promise<> saved = save(store, given.file);
+  co_await saved;
   const reference* old = before->find_ref(result.ref);
   if (result.tip.is_zero()) {
     out.write(no_tip(store.current()->refs) + "\n");
   } else {
     tell(result, old == nullptr ? object_id() : old->id, given.name_status, out);
   }
-  promise<compact_report> compacting = compact(store);
-  co_await compacting;
-  promise<> saved = save(store, given.file);
-  co_await saved;
   co_return 0;
 }
 

@@ -98,7 +98,7 @@ void file_writer::write(std::span<const std::uint8_t> bytes) {
   while (!bytes.empty()) {
     const ssize_t n = ::write(file_.get(), bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
-    check(static_cast<int>(n < 0 ? -1 : 0), "write", temporary_);
+    check(static_cast<int>(n < 0 ? -1 : 0), "write", path_);
     bytes = bytes.subspan(static_cast<std::size_t>(n));
   }
 }
@@ -108,7 +108,7 @@ void file_writer::write(std::string_view text) {
 }
 
 void file_writer::commit_as(const std::string& path) {
-  check(::fsync(file_.get()), "sync", temporary_);
+  check(::fsync(file_.get()), "sync", path_);
   check(::rename(temporary_.c_str(), path.c_str()), "rename a file to", path);
   temporary_.clear();
   sync_folder(folder_of(path));
