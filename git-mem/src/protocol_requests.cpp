@@ -6,7 +6,6 @@
 #include <fermata/git_mem/protocol.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 namespace fermata::git_mem {
