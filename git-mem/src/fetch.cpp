@@ -2,6 +2,7 @@
 #include "asked_refs.hpp"
 #include "clone_over.hpp"
 #include "received_check.hpp"
+#include "tree_merge.hpp"
 
 #include <fermata/git_mem/commit.hpp>
 #include <fermata/git_mem/fetch.hpp>
@@ -81,7 +82,7 @@ promise<object_id> commit_of(snapshot_ptr in, object_id id) {
 }
 
 // What is new in the tip must be there whole: its trees, which the diff reads, and its files.
-promise<> take_changes(snapshot_ptr in, const std::string& filter, fetch_result& result) {
+promise<> take_changes(snapshot_ptr in, const clone_options& options, fetch_result& result) {
   promise<object_id> peeled = commit_of(in, result.tip);
   const object_id after = co_await peeled;
   object_id before;
@@ -91,12 +92,13 @@ promise<> take_changes(snapshot_ptr in, const std::string& filter, fetch_result&
     promise<ref_move> judged = judge(in, before, after);
     result.move = co_await judged;
   }
-  if (detail::leaves_out_trees(filter)) co_return;  // they cannot be compared
-  auto take = [in, before, &result](const file_change& c) {
+  if (detail::leaves_out_trees(options.filter)) co_return;  // they cannot be compared
+  detail::change_adder adder(result.changes, options.most_change_bytes);
+  auto take = [in, before, &adder](const file_change& c) {
     const bool is_file = !in->is_partial && c.what != file_change::kind::removed &&
                          c.new_mode != file_mode::submodule;
     if (is_file) detail::check_file(*in, c.path, c.new_id);
-    if (!before.is_zero()) result.changes.push_back(c);
+    if (!before.is_zero()) adder.add(c);
     return ready();
   };
   promise<> compared = diff_files(in, before, after, std::move(take));
@@ -132,7 +134,7 @@ promise<fetch_result> fetch_into(object_store& store,
     if (before != nullptr && known->find_object(before->id)) result.old_tip = before->id;
     if (result.old_tip.is_zero()) result.move = ref_move::created;
     if (known) {  // the first pack is looked through when it has come
-      promise<> taken = take_changes(next, options.filter, result);
+      promise<> taken = take_changes(next, options, result);
       co_await taken;
     }
   }

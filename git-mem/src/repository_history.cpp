@@ -83,6 +83,7 @@ promise<> walk_repository(repository& from,
   stack.emplace_back(std::move(top), 0);
   tree_walk::entry current;
   std::string path;
+  detail::walk_bounds bounds;
   while (!stack.empty()) {
     co_await maybe_pause();
     path.resize(stack.back().path_size);
@@ -92,8 +93,11 @@ promise<> walk_repository(repository& from,
       continue;
     }
     path.append(e->name);
-    if (path.size() > tree_walk::longest_path || stack.size() > tree_walk::deepest) {
-      throw failure(reason::limit, "path \"" + printable(path, 80) + "\": it is too long or deep");
+    try {
+      bounds.take(path.size() + 1);
+      if (e->mode == file_mode::tree) detail::walk_bounds::enter(stack.size());
+    } catch (const failure& f) {
+      throw f.at(detail::shown_path(path));
     }
     current.path = path;
     current.mode = e->mode;

@@ -54,6 +54,21 @@ object_reader open_tree(const snapshot_ptr& from, const object_id& id, object_ca
 
 std::string shown_path(std::string_view path) { return "path \"" + printable(path) + "\""; }
 
+void walk_bounds::enter(std::size_t depth) {
+  if (depth < tree_walk::deepest) return;
+  throw failure(reason::limit,
+                "more than " + std::to_string(tree_walk::deepest) + " nested directories");
+}
+
+void walk_bounds::refuse(std::size_t path_bytes) {
+  if (path_bytes > tree_walk::longest_path) {
+    throw failure(reason::limit,
+                  "a path of more than " + std::to_string(tree_walk::longest_path) + " bytes");
+  }
+  throw failure(reason::limit, "files whose paths are more than " +
+                                   std::to_string(tree_walk::most_path_bytes) + " bytes");
+}
+
 std::strong_ordering tree_order(std::string_view a,
                                 bool a_is_tree,
                                 std::string_view b,

@@ -150,10 +150,12 @@ promise<> diff_files(snapshot_ptr from,
 
 promise<std::vector<file_change>> list_changes(snapshot_ptr from,
                                                object_id before,
-                                               object_id after) {
+                                               object_id after,
+                                               std::uint64_t most_bytes) {
   std::vector<file_change> all;
-  promise<> listed = diff_files(std::move(from), before, after, [&all](const file_change& c) {
-    all.push_back(c);
+  detail::change_adder adder(all, most_bytes);
+  promise<> listed = diff_files(std::move(from), before, after, [&adder](const file_change& c) {
+    adder.add(c);
     return ready();
   });
   co_await listed;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "tree_merge.hpp"
 
-#include "tree_source.hpp"
-
 #include <fermata/git_mem/pkt_line.hpp>
 
 #include <utility>
@@ -54,18 +52,12 @@ failure tree_merge::placed(const failure& f) const {
 tree_merge::outcome tree_merge::take(const std::optional<tree_entry>& a,
                                      const std::optional<tree_entry>& b) {
   const std::string_view name = a ? a->name : b->name;
-  if (path_.size() + name.size() + 1 > tree_walk::longest_path) {
-    throw failure(reason::limit,
-                  "a path of more than " + std::to_string(tree_walk::longest_path) + " bytes");
-  }
+  bounds_.take(path_.size() + name.size() + 1);
   const object_id old_id = a ? a->id : object_id();
   const object_id new_id = b ? b->id : object_id();
   if (is_tree(a) || is_tree(b)) {
     path_.append(name).push_back('/');
-    if (stack_.size() >= tree_walk::deepest) {
-      throw failure(reason::limit,
-                    "more than " + std::to_string(tree_walk::deepest) + " nested directories");
-    }
+    walk_bounds::enter(stack_.size());
     return {nullptr, true, old_id, new_id};
   }
   using kind = file_change::kind;
@@ -101,6 +93,15 @@ tree_merge::outcome tree_merge::step(cost_ns& cost) {
     if (a->id != b->id || a->mode != b->mode) return take(a, b);
   }
   return {};
+}
+
+void change_adder::add(const file_change& c) {
+  bytes_ += sizeof(file_change) + c.path.size();
+  if (bytes_ > most_bytes_) {
+    throw failure(reason::limit, "the list of changed files takes more than " +
+                                     std::to_string(most_bytes_) + " bytes");
+  }
+  to_.push_back(c);
 }
 
 }  // namespace fermata::git_mem::detail

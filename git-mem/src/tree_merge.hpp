@@ -5,6 +5,7 @@
 #pragma once
 
 #include "costs.hpp"
+#include "tree_source.hpp"
 
 #include <fermata/git_mem/diff.hpp>
 #include <fermata/git_mem/object_reader.hpp>
@@ -54,7 +55,22 @@ private:
 
   std::vector<level> stack_;
   std::string path_;  // of the directory that is entered or on top, with '/'
+  walk_bounds bounds_;
   file_change current_;
+};
+
+// Lists changes in bounded memory.
+class change_adder {
+public:
+  change_adder(std::vector<file_change>& to, std::uint64_t most_bytes) noexcept
+      : to_(to), most_bytes_(most_bytes) {}
+  // Throws: `failure`.
+  void add(const file_change& c);
+
+private:
+  std::vector<file_change>& to_;
+  std::uint64_t most_bytes_;
+  std::uint64_t bytes_ = 0;
 };
 
 }  // namespace fermata::git_mem::detail

@@ -35,6 +35,23 @@ promise<object_id> get_root_tree(snapshot_ptr from, object_id root);
                                               std::string_view b,
                                               bool b_is_tree) noexcept;
 
+// What one walk may come to: see `tree_walk`.
+class walk_bounds {
+public:
+  // A file or directory is given or entered. Throws: `failure`.
+  void take(std::size_t path_bytes) {
+    all_ += path_bytes + 64;
+    if (path_bytes > tree_walk::longest_path || all_ > tree_walk::most_path_bytes) [[unlikely]]
+      refuse(path_bytes);
+  }
+  // A directory in `depth` others is entered. Throws: `failure`.
+  static void enter(std::size_t depth);
+
+private:
+  [[noreturn]] static void refuse(std::size_t path_bytes);
+  std::uint64_t all_ = 0;
+};
+
 // A step of a machine that gives at most one thing, which is what tree_walk and tree_diff are.
 // `directory` (which the work may change) is where a failure comes about; empty: not said.
 template <typename Result, typename Work>

@@ -138,6 +138,7 @@ struct tree_walk::work {
   std::vector<open> stack;
   std::string path;  // of the tree that is read or on top, with '/'
   entry current;
+  detail::walk_bounds bounds;
   bool done = false;
   std::optional<failure> error;
 };
@@ -156,13 +157,9 @@ void tree_walk::work::find_start(cost_ns& cost) {
 }
 
 const tree_walk::entry* tree_walk::work::take(const tree_entry& e) {
-  if (path.size() + e.name.size() + 1 > longest_path) {
-    throw failure(reason::limit, "a path of more than " + std::to_string(longest_path) + " bytes");
-  }
+  bounds.take(path.size() + e.name.size() + 1);
   if (e.mode == file_mode::tree) {
-    if (stack.size() >= deepest) {
-      throw failure(reason::limit, "more than " + std::to_string(deepest) + " nested directories");
-    }
+    detail::walk_bounds::enter(stack.size());
     path.append(e.name).push_back('/');
     reader.emplace(open_tree(from, e.id, recent));
     return nullptr;

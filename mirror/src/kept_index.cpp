@@ -66,6 +66,17 @@ std::string_view why_unfit(const git_mem::tree_walk::entry& e) {
   return {};
 }
 
+void list_bounds::take(const git_mem::tree_walk::entry& e) {
+  list_bytes_ += sizeof(e) + e.path.size();
+  if (why_unfit(e).empty()) file_bytes_ += e.size_bytes;
+  if (list_bytes_ > most_list_bytes || file_bytes_ > most_file_bytes) {
+    throw git_mem::failure(git_mem::reason::limit,
+                           list_bytes_ > most_list_bytes
+                               ? "packages: the list of its files takes more than 256 MiB"
+                               : "packages: its files are more than 16 GiB");
+  }
+}
+
 std::size_t reach_back(const file_list& files, std::size_t begin, std::size_t end) {
   std::uint64_t bytes = 0;
   for (; end > begin && bytes < index_reach_bytes; --end) {
@@ -83,13 +94,19 @@ struct merge {
   const file_list& before;
   file_list now;
   std::size_t at = 0;  // in `before`
+  list_bounds bounds = {};
+
+  void keep(git_mem::tree_walk::entry e) {
+    bounds.take(e);
+    now.push_back(std::move(e));
+  }
 };
 
 // Takes over what stands before `path`; all that is left for an empty one.
 promise<> take_until(merge& m, std::string path) {
   for (; m.at < m.before.size(); ++m.at) {
     if (!path.empty() && m.before[m.at].path >= path) co_return;
-    m.now.push_back(m.before[m.at]);
+    m.keep(m.before[m.at]);
     co_await maybe_pause(copy_cost);
   }
 }
@@ -109,7 +126,7 @@ promise<> take_change(merge& m, const git_mem::file_change& c) {
     }
     file.size_bytes = header->size_bytes;
   }
-  m.now.push_back(std::move(file));
+  m.keep(std::move(file));
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include <fermata/promise/promise.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,19 @@
 namespace fermata::mirror {
 
 using file_list = std::deque<git_mem::tree_walk::entry>;  // no block of it is ever copied
+
+/// What a repository may come to: its list of files is kept, and all of them are in the index.
+class list_bounds {
+public:
+  static constexpr std::uint64_t most_list_bytes = std::uint64_t{256} << 20;
+  static constexpr std::uint64_t most_file_bytes = std::uint64_t{16} << 30;
+  /// Throws: `git_mem::failure` (reason::limit).
+  void take(const git_mem::tree_walk::entry& e);
+
+private:
+  std::uint64_t list_bytes_ = 0;
+  std::uint64_t file_bytes_ = 0;
+};
 
 struct kept_index {
   git_mem::object_id packages;  ///< the tree of `files`

@@ -126,9 +126,11 @@ promise<> receive_into(service_core& core, workshop& w) {
 
 promise<> walk_all(service_core& core, git_mem::snapshot_ptr from, kept_index& into) {
   git_mem::tree_walk walk(from, into.packages);
+  list_bounds bounds;
   for (;;) {
     const git_mem::tree_walk::result r = walk.step();
     if (r.found != nullptr) {
+      bounds.take(*r.found);
       into.files.push_back(*r.found);
       core.progress.done = into.files.size();
     }

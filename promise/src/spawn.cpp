@@ -131,9 +131,8 @@ started_child start_child(const command& c) {
   }
   std::vector<std::string> arguments = c.argv;
   std::vector<std::string> environment = environment_with(c.environment);
-  const int code =
-      posix_spawnp(&result.pid, c.argv[0].c_str(), &with.actions, &with.attributes,
-                   pointers_to(arguments).data(), pointers_to(environment).data());
+  const int code = posix_spawnp(&result.pid, c.argv[0].c_str(), &with.actions, &with.attributes,
+                                pointers_to(arguments).data(), pointers_to(environment).data());
   if (code != 0 && !c.directory.empty() && ::access(c.directory.c_str(), X_OK) != 0) {
     throw errno_error(fmt::format("{} in the folder {}", text, c.directory));
   }

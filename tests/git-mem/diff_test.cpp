@@ -108,6 +108,52 @@ TEST_CASE("a diff tells kinds of files apart", "[git_mem][diff]") {
   CHECK(git_diff(repo, "main~1", "main").size() == 6);
 }
 
+// One file under as many names as nobody can list: trees that name each other sixteen times, below
+// a long path.
+object_id make_tree_bomb(const temp_folder& repo) {
+  repo.run(R"sh(git init -q -b main . && blob=$(echo x | git hash-object -w --stdin)
+    entry="100644 blob $blob"
+    long=$(head -c 255 /dev/zero | tr '\0' n)
+    for level in 1 2 3 4 5; do
+      tree=$(for i in 1 2 3 4 5 6 7 8 9 a b c d e f g; do printf '%s\t%s\n' "$entry" $i; done |
+        git mktree)
+      entry="040000 tree $tree"
+    done
+    for level in $(seq 240); do
+      tree=$(printf '040000 tree %s\t%s\n' $tree $long | git mktree)
+    done
+    git update-ref refs/heads/main $(git commit-tree -m bomb $tree))sh");
+  return id_of(repo, "main");
+}
+
+TEST_CASE("walks and diffs end at trees that name each other", "[git_mem][diff]") {
+  const temp_folder repo;
+  const object_id bomb = make_tree_bomb(repo);
+  const snapshot_ptr s = all_of(repo);
+  const std::string too_many = "files whose paths are more than 4294967296 bytes";
+  tree_diff compared(s, object_id(), bomb);
+  tree_diff::result r;
+  do r = compared.step();
+  while (r.state == step_state::more);
+  REQUIRE(r.state == step_state::error);
+  CHECK_THAT(compared.error().what(), Catch::EndsWith(too_many));
+  tree_walk walk(s, bomb);
+  tree_walk::result w;
+  do w = walk.step();
+  while (w.state == step_state::more);
+  REQUIRE(w.state == step_state::error);
+  CHECK_THAT(walk.error().what(), Catch::EndsWith(too_many));
+}
+
+TEST_CASE("a list of changes has a bound", "[git_mem][diff]") {
+  const temp_folder repo;
+  const object_id bomb = make_tree_bomb(repo);
+  const snapshot_ptr s = all_of(repo);
+  test_loop loop(fermata::testing::options_of_run());
+  const auto list = [&] { return list_changes(s, object_id(), bomb, 1'000'000); };
+  CHECK_THROWS_WITH(loop.run(list), "the list of changed files takes more than 1000000 bytes");
+}
+
 TEST_CASE("a diff of what is missing, no tree or damaged says which object", "[git_mem][diff]") {
   const temp_folder repo;
   fill_randomly(repo, 14, 30);

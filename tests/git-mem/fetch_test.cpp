@@ -129,6 +129,22 @@ TEST_CASE("a fetch that fails leaves the store as it was", "[git_mem][fetch]") {
   CHECK(m.store.current() == before);
 }
 
+TEST_CASE("a fetch that would list too much leaves the store as it was", "[git_mem][fetch]") {
+  const upstream u;
+  mirror m;
+  m.fetch_from(u, 1);
+  const snapshot_ptr before = m.store.current();
+  u.commit(4);
+  clone_options options;
+  options.most_change_bytes = 100;
+  const std::string url = u.repo.path().string();
+  CHECK_THROWS_WITH(
+      m.loop.run([&] { return fetch(m.store, url, options); }),
+      "cannot fetch " + url + ": the list of changed files takes more than 100 bytes");
+  CHECK(m.store.current() == before);
+  CHECK(m.fetch_from(u, 1).changes.size() == 1);
+}
+
 TEST_CASE("a fetch tells what has changed, and how the branch moved", "[git_mem][fetch]") {
   const upstream u;
   mirror m;

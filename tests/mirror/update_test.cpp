@@ -168,6 +168,26 @@ TEST_CASE("what cannot be mirrored is named, and the service stays up", "[mirror
   }
 }
 
+TEST_CASE("a repository of more than any mirror could hold is refused", "[mirror][update]") {
+  const temp_folder folder;
+  make_repository(folder);
+  site s(options_for(folder));
+  s.wait_for("served");
+  const answer before = s.get("/index.tar.gz");
+  folder.run(R"sh(cd r && blob=$(head -c 100000000 /dev/zero | git hash-object -w --stdin)
+    entry="100644 blob $blob"
+    for level in 1 2; do
+      tree=$(for i in 1 2 3 4 5 6 7 8 9 a b c d e f g; do printf '%s\t%s\n' "$entry" $i; done |
+        git mktree)
+      entry="040000 tree $tree"
+    done
+    tree=$(printf '040000 tree %s\tpackages\n' $tree | git mktree)
+    git update-ref refs/heads/master $(git commit-tree -p HEAD -m bomb $tree))sh");
+  s.mirror.ask_update();
+  CHECK_THAT(s.wait_for("error"), Contains("packages: its files are more than 16 GiB"));
+  CHECK(s.get("/index.tar.gz").body == before.body);
+}
+
 TEST_CASE("a remote that cannot be used is refused at once", "[mirror][update]") {
   const event_loop loop(testing::options_of_run());
   CHECK_THROWS_WITH(service(options_for("svn://example.org/r")),

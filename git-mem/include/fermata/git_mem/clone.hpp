@@ -11,6 +11,7 @@
 #pragma once
 
 #include <fermata/git_mem/analyse.hpp>
+#include <fermata/git_mem/diff.hpp>
 #include <fermata/git_mem/object_store.hpp>
 #include <fermata/git_mem/protocol.hpp>
 #include <fermata/git_mem/remote.hpp>
@@ -65,6 +66,7 @@ struct clone_options {
   /// same.
   std::size_t threads = 0;
   protocol_limits protocol;
+  std::uint64_t most_change_bytes = git_mem::most_change_bytes;  ///< fetch: of the list it gives
   /// Until the first byte of a server that has taken the connection. Over HTTP it is
   /// `remote.http.first_byte_time`, for each request.
   std::chrono::nanoseconds first_byte_timeout = std::chrono::seconds(60);

@@ -16,6 +16,7 @@
 #include <fermata/git_mem/tree.hpp>
 #include <fermata/promise/promise.hpp>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -67,9 +68,13 @@ promise<> diff_files(snapshot_ptr from,
                      object_id after,
                      std::function<promise<>(const file_change&)> visit);
 
-/// All of them.
+/// What a list of changes may take in memory, by default: two million of usual length.
+inline constexpr std::uint64_t most_change_bytes = std::uint64_t{256} << 20;
+
+/// All of them. Rejects: also reason::limit where they take more than `most_bytes`.
 promise<std::vector<file_change>> list_changes(snapshot_ptr from,
                                                object_id before,
-                                               object_id after);
+                                               object_id after,
+                                               std::uint64_t most_bytes = most_change_bytes);
 
 }  // namespace fermata::git_mem

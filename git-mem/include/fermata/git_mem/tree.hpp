@@ -89,6 +89,9 @@ public:
   /// which fetches make.
   static constexpr std::size_t deepest = 256;
   static constexpr std::size_t longest_path = 64 * 1024;
+  /// All paths of files and directories of one walk, and 64 bytes for each: some thirty million. A
+  /// few trees that name each other often have more files than anybody could ever list.
+  static constexpr std::uint64_t most_path_bytes = std::uint64_t{4} << 30;
 
   /// `root` is a commit, or a tree; `path` is a directory in it, empty for all. Who also reads the
   /// files has one cache for both.

@@ -295,7 +295,9 @@ struct by_value<R (C::*)(A...)> : std::bool_constant<(... && !std::is_reference_
 template <typename R, typename C, typename... A>
 struct by_value<R (C::*)(A...) const> : by_value<R (C::*)(A...)> {};
 template <typename F>
-concept takes_by_value = requires { requires by_value<decltype(&F::operator())>::value; };
+concept takes_by_value = requires {
+  requires by_value<decltype(&F::operator())>::value;
+};
 
 /// A promise of what `f` gives, which may be nothing.
 template <typename Out, typename F>
@@ -333,7 +335,7 @@ promise<Out> bind_now(promise<T>&& p, F& f, std::source_location site) {
 
 /// Whether `f` may be called with a value that the handle holds and nothing more be kept.
 template <typename T, typename F>
-inline constexpr bool needs_no_keeping = own_value<T>::may_be && takes_by_value<F>;
+inline constexpr bool needs_no_keeping = own_value<T>::may_be&& takes_by_value<F>;
 
 template <typename Kept, typename T, typename F>
 auto bind_with(promise<T>&& p, F& f, std::source_location site) {
