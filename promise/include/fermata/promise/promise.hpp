@@ -15,8 +15,8 @@
 ///          `contract_error` where a callback gives its own result (`p = a.bind([&] { return p; })`
 ///          does) or a coroutine awaits its own promise. A ring of several that wait for each other
 ///          is not seen and stays pending; `async_trace` shows it, a `test_loop` throws `deadlock`.
-/// Cost:    one allocation a promise, none for `ready` of a scalar or of nothing, whose value lies in
-///          the handle; one more a coroutine or bind; chains of any length need no stack, also
+/// Cost:    one allocation a promise, none for `ready` of a scalar or of nothing, whose value lies
+///          in the handle; one more a coroutine or bind; chains of any length need no stack, also
 ///          without optimisation and under sanitizers.
 ///
 /// `co_await p` gives `const T&` for an lvalue; for an rvalue `T`, moved out of the last handle,

@@ -178,7 +178,7 @@ private:
 template <typename T>
 class promise_awaiter {
 public:
-  /// No state: a value that the handle holds.
+  /// No state where the handle holds the value: until `await`.
   promise_awaiter(coroutine_base& co, state<T>* s, std::source_location site) noexcept
       : coroutine_(co), state_(s), site_(site) {}
   promise_awaiter(const promise_awaiter&) = delete;
@@ -189,16 +189,20 @@ public:
   }
 
   [[nodiscard]] bool await_ready() const {
-    if (state_ != nullptr && state_->is_pending()) {
+    if (state_->is_pending()) {
       note_site(site_);
       return false;
     }
-    const bool gives_way = due(default_cost, site_);
-    return keeps_thread<T> || !gives_way;
+    return goes_on();
   }
   void await_suspend(std::coroutine_handle<> self) { coroutine_.wait(*state_, self, site_); }
 
 protected:
+  /// With what has settled.
+  [[nodiscard]] bool goes_on() const {
+    const bool gives_way = due(default_cost, site_);
+    return keeps_thread<T> || !gives_way;
+  }
   [[nodiscard]] state<T>& settled() {
     if (coroutine_.has_left() || state_->now() != phase::resolved) [[unlikely]]
       std::rethrow_exception(coroutine_.take_error(*state_, site_));
@@ -242,6 +246,9 @@ public:
   rvalue_awaiter(coroutine_base& co, promise<T>&& p, std::source_location site)
       : promise_awaiter<T>(co, access::holds_value(p) ? nullptr : &access::root(p), site),
         promise_(std::move(p)) {}
+  [[nodiscard]] bool await_ready() const {
+    return access::holds_value(promise_) ? this->goes_on() : promise_awaiter<T>::await_ready();
+  }
   void await_suspend(std::coroutine_handle<> self) {
     if (access::holds_value(promise_)) this->await(access::root(promise_));
     promise_awaiter<T>::await_suspend(self);
