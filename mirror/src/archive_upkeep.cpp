@@ -180,8 +180,6 @@ promise<> keep_collecting(archive_core_ptr c) {
   for (;;) {
     promise<> collected = collect_once(c);
     co_await collected;
-    // A cancel is lost where it reaches what is about to end.
-    if (!c->is_fetching()) co_return;
     promise<> rest = sleep_for(c->options.collect_interval);
     co_await rest;
   }
