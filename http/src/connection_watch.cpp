@@ -98,7 +98,11 @@ promise<> connection::watch_client() {
   }
   if (!awaits_client()) co_return;
   left_ = true;
-  handling_ ? cancel(handling_) : cancel(streaming_);
+  if (handling_) {
+    cancel(handling_);
+  } else {
+    cancel(streaming_);
+  }
 }
 
 void connection::note_left(time_point began) {

@@ -48,7 +48,8 @@ void* block_cache::take_more(std::size_t i) {
   i = std::max<std::size_t>(i, 1);
   if (of_thread_.heap_ != nullptr) [[likely]]
     return of_thread_.heap_->take(i);
-  if (!is_in_use()) return ::operator new(i* step_bytes);
+  const std::size_t bytes = i * step_bytes;
+  if (!is_in_use()) return ::operator new(bytes);
   static thread_local owner at_exit;
   if (of_thread_.heap_ != nullptr) return of_thread_.heap_->take(i);
   struct for_once {  // the thread is ending
